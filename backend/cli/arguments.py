@@ -1,0 +1,26 @@
+"""What the command groups share: how a subcommand is declared, and the global options they read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, Protocol
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+class Commands(Protocol):
+    """argparse's subparsers, as much of them as we use."""
+
+    def add_parser(self, name: str, **keywords: Any) -> argparse.ArgumentParser: ...
+
+
+def add_command(commands: Commands, name: str, help: str, handler: Handler) -> argparse.ArgumentParser:
+    """A subcommand; `handler` imports its room when it runs, so that --help stays fast."""
+    parser = commands.add_parser(name, help=help, description=help)
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout")

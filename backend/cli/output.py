@@ -1,0 +1,30 @@
+"""Owner of stdout: data and nothing else. JSON on request, tables and plain lines otherwise."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+
+def print_json(value: Any, *, compact: bool = False) -> None:
+    """One JSON document. `compact` puts it on a single line."""
+    text = json.dumps(value, ensure_ascii=False, indent=None if compact else 2, allow_nan=False, default=str)
+    print_line(text)
+
+
+def print_line(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as they need to be; never cut, so that `grep` and `awk` see everything."""
+    from rich.cells import cell_len
+
+    table = [list(columns), *[list(row) for row in rows]]
+    widths = [max(cell_len(row[index]) for row in table) for index in range(len(columns))]
+    for row in table:
+        cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        print_line("  ".join(cells).rstrip())

@@ -1,0 +1,9 @@
+"""`npudeck recipe`."""
+
+from __future__ import annotations
+
+from backend.cli.arguments import Commands
+
+
+def register(commands: Commands) -> None:
+    """Declare the commands of this group."""

@@ -1,0 +1,143 @@
+"""What is known of every node: the one owner of that state, fed by batches of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from backend.events import DeviceReading, Event, NodeNotReached, NodeObserved, ProcessReading
+from backend.inventory import Inventory, Node
+from backend.state.device_health import Level, Verdict, judge
+from backend.translation import _
+
+STALE_AFTER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One node as last known. `devices` keep their last good reading while the node is silent.
+
+    `observed_at` is the time of that reading (None: never), `unreachable_since` the first failure after it.
+    """
+
+    name: str
+    expected_npus: int
+    devices: tuple[DeviceReading, ...] = ()
+    processes: tuple[ProcessReading, ...] = ()
+    tool_version: str | None = None
+    observed_at: float | None = None
+    unreachable_since: float | None = None
+    reason: str = ""
+    took_ms: float | None = None
+
+    @property
+    def reachable(self) -> bool | None:
+        """None: not asked yet."""
+        if self.unreachable_since is not None:
+            return False
+        return True if self.observed_at is not None else None
+
+    @property
+    def missing(self) -> int:
+        """NPUs that the inventory expects and the node lacks; 0 while the node is silent."""
+        return max(0, self.expected_npus - len(self.devices)) if self.reachable else 0
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """One verdict a chip, then one alarm for each missing one. Silence turns all of them unknown."""
+        if not self.reachable:
+            count = len(self.devices) or self.expected_npus
+            return (Verdict(Level.UNKNOWN, self.reason or _("not asked yet")),) * count
+        gone = Verdict(Level.ALARM, _("the inventory expects this NPU, npu-smi does not list it"))
+        return tuple(judge(device) for device in self.devices) + (gone,) * self.missing
+
+    @property
+    def level(self) -> Level:
+        return max((verdict.level for verdict in self.verdicts()), default=Level.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCounts:
+    """NPUs by verdict, for the header."""
+
+    nodes: int = 0
+    npus: int = 0
+    well: int = 0
+    warning: int = 0
+    alarm: int = 0
+    unknown: int = 0
+
+
+@dataclass(slots=True)
+class FleetState:
+    nodes: dict[str, NodeView] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, inventory: Inventory) -> FleetState:
+        return cls({node.name: _blank(node) for node in inventory.nodes})
+
+    def apply(self, batch: Iterable[Event]) -> set[str]:
+        """Take in what was seen; answer the names of the nodes whose view changed."""
+        changed: set[str] = set()
+        for event in batch:
+            if not isinstance(event, NodeObserved | NodeNotReached):
+                continue
+            before = self.nodes.get(event.node)
+            if before is None:
+                continue
+            after = _observed(before, event) if isinstance(event, NodeObserved) else _not_reached(before, event)
+            if after != before:
+                self.nodes[event.node] = after
+                changed.add(event.node)
+        return changed
+
+    def counts(self) -> FleetCounts:
+        levels = [verdict.level for view in self.nodes.values() for verdict in view.verdicts()]
+        return FleetCounts(
+            nodes=len(self.nodes),
+            npus=len(levels),
+            well=levels.count(Level.WELL),
+            warning=levels.count(Level.WARNING),
+            alarm=levels.count(Level.ALARM),
+            unknown=levels.count(Level.UNKNOWN),
+        )
+
+    def worst_first(self) -> list[NodeView]:
+        """Alarm, warning, unknown, well; inside each, the order of the inventory."""
+        return sorted(self.nodes.values(), key=lambda view: -_urgency(view.level))
+
+
+def _urgency(level: Level) -> int:
+    return {Level.ALARM: 3, Level.WARNING: 2, Level.UNKNOWN: 1, Level.WELL: 0}[level]
+
+
+def _blank(node: Node) -> NodeView:
+    return NodeView(node.name, node.npus)
+
+
+def _observed(before: NodeView, event: NodeObserved) -> NodeView:
+    return NodeView(
+        before.name,
+        before.expected_npus,
+        event.devices,
+        event.processes,
+        event.tool_version,
+        event.at,
+        None,
+        "",
+        event.took_ms,
+    )
+
+
+def _not_reached(before: NodeView, event: NodeNotReached) -> NodeView:
+    since = before.unreachable_since if before.unreachable_since is not None else event.at
+    return NodeView(
+        before.name,
+        before.expected_npus,
+        before.devices,
+        before.processes,
+        before.tool_version,
+        before.observed_at,
+        since,
+        event.reason,
+        before.took_ms,
+    )

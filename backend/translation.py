@@ -1,0 +1,5 @@
+"""The one door for sentences that people read: `_("…")`. English only for now."""
+
+from gettext import gettext
+
+_ = gettext
