@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
 class Severity(StrEnum):
@@ -70,7 +70,7 @@ class NpudeckError(Exception):
         super().__init__("\n".join(problem.sentence() for problem in problems))
 
     @classmethod
-    def because(cls, what: str, why: str = "", fix: str = "", field: str = "") -> NpudeckError:
+    def because(cls, what: str, why: str = "", fix: str = "", field: str = "") -> Self:
         """The usual case: one problem, said in place."""
         return cls(Problem(field, Severity.ERROR, what, why, fix))
 

@@ -1,9 +1,71 @@
-"""`npudeck launch`."""
+"""`npudeck launch RECIPE`: check, show, start, follow."""
 
 from __future__ import annotations
 
-from backend.cli.arguments import Commands
+import argparse
+
+from backend.cli import diagnostics
+from backend.cli.arguments import Commands, add_command, add_json
+from backend.translation import _
 
 
 def register(commands: Commands) -> None:
     """Declare the commands of this group."""
+    parser = add_command(commands, "launch", _("start a run from a recipe, and follow it"), launch)
+    parser.add_argument("recipe", metavar="RECIPE", help=_("recipe file (`npudeck recipe new` makes one)"))
+    parser.add_argument("--nodes", metavar="NODES", help=_("node set, in rank order (default: the first free ones)"))
+    parser.add_argument("--dry-run", action="store_true", help=_("show exactly what would run on each node, and stop"))
+    parser.add_argument("--detach", action="store_true", help=_("return as soon as the run is under way"))
+    add_json(parser)
+    hidden = commands.add_parser("supervise")
+    hidden.add_argument("run")
+    hidden.set_defaults(handler=supervise)
+
+
+def launch(arguments: argparse.Namespace) -> int:
+    from backend.cli.output import print_json, print_line
+    from backend.fleet.inventory_files import find_inventory, load_inventory, node_names
+    from backend.recipes.recipe_files import load_recipe
+    from backend.runs.run_site_files import check, create_run, preview
+
+    inventory = load_inventory(find_inventory(arguments.inventory))
+    recipe = load_recipe(arguments.recipe)
+    wanted = node_names(arguments.nodes, inventory) if arguments.nodes else ()
+    for problem in check(recipe):
+        if problem.severity.value == "warning":
+            diagnostics.say_problem(problem)
+    if arguments.dry_run:
+        from backend.engines.render import plan_to_json, plan_to_text
+
+        plan = preview(recipe, inventory, wanted)
+        if arguments.json:
+            print_json(plan_to_json(plan))
+        else:
+            print_line(plan_to_text(plan))
+        return diagnostics.OK
+
+    from backend.runs.supervisor_process_worker import ensure_supervisor
+    from backend.store.run_store import RunStore
+
+    store = RunStore()
+    created = create_run(store, recipe, inventory, wanted)
+    ensure_supervisor(created.run_id)
+    if arguments.detach:
+        if arguments.json:
+            print_json({"run_id": created.run_id, "nodes": list(created.nodes)}, compact=True)
+        else:
+            print_line(created.run_id)
+        diagnostics.say(_("`npudeck watch {run}` follows it, `npudeck stop {run}` ends it").format(run=created.run_id))
+        return diagnostics.OK
+
+    from backend.cli.runs import follow_to_end
+
+    return follow_to_end(store, created.run_id, json=arguments.json)
+
+
+def supervise(arguments: argparse.Namespace) -> int:
+    """See a run through, in this process; started by `launch`, never by hand."""
+    from backend.runs.supervisor_worker import supervise as see_through
+
+    see_through(arguments.run)
+    return diagnostics.OK

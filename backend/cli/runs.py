@@ -1,9 +1,210 @@
-"""`npudeck runs`."""
+"""`npudeck runs list|show`, `watch`, `logs`, `stop`: everything about runs that were launched."""
 
 from __future__ import annotations
 
-from backend.cli.arguments import Commands
+import argparse
+import time
+from typing import TYPE_CHECKING
+
+from backend.cli import diagnostics
+from backend.cli.arguments import Commands, add_command, add_json
+from backend.translation import _
+
+if TYPE_CHECKING:
+    from backend.events import Event
+    from backend.state.run_state import RunView
+    from backend.store.run_store import RunStore
 
 
 def register(commands: Commands) -> None:
     """Declare the commands of this group."""
+    group = commands.add_parser("runs", help=_("list runs, show one"), description=_("List runs, show one."))
+    inner = group.add_subparsers(metavar=_("COMMAND"), required=True)
+    listing = add_command(inner, "list", _("every run, newest first"), list_runs)
+    add_json(listing)
+    showing = add_command(inner, "show", _("one run: state, stages, every iteration"), show_run)
+    showing.add_argument("run", metavar="RUN")
+    add_json(showing)
+
+    watching = add_command(commands, "watch", _("follow a run until it ends"), watch)
+    watching.add_argument("run", metavar="RUN")
+    add_json(watching)
+
+    logs = add_command(commands, "logs", _("print a run's log, byte for byte as the node wrote it"), print_logs)
+    logs.add_argument("run", metavar="RUN")
+    logs.add_argument("-f", "--follow", action="store_true", help=_("go on until the run ends"))
+    logs.add_argument("--stage", default="train", choices=("data", "weights", "train"))
+    logs.add_argument("--node", metavar="NODE", help=_("whose log (default: the node that prints the loss)"))
+
+    stopping = add_command(commands, "stop", _("end a run on all its nodes"), stop)
+    stopping.add_argument("run", metavar="RUN")
+    stopping.add_argument("--no-wait", action="store_true", help=_("do not wait until it has ended"))
+    add_json(stopping)
+
+
+def list_runs(arguments: argparse.Namespace) -> int:
+    from backend.cli.output import print_json, print_line, print_table
+    from backend.clock import RealClock
+    from backend.runs.run_summary import run_to_json
+    from backend.state.run_state import RunBook
+    from backend.store.run_store import Position, RunStore
+
+    book = RunBook()
+    book.apply(RunStore().read_since(Position())[0])
+    runs = book.newest_first()
+    now = RealClock().now()
+    if arguments.json:
+        print_json([run_to_json(run, now, iterations=False) for run in runs])
+    elif not runs:
+        print_line(_("no runs yet; `npudeck launch RECIPE` starts one"))
+    else:
+        print_table(
+            [_("run"), _("model"), _("type"), _("nodes"), _("state"), _("iteration"), _("loss"), _("tokens/s/NPU"), _("age"), _("who")],
+            [_row(run, now) for run in runs],
+        )
+    return diagnostics.OK
+
+
+def _row(run: RunView, now: float) -> list[str]:
+    from backend.runs.run_summary import summarize
+
+    summary = summarize(run, now)
+    total = f"/{run.created.total_iterations:,}" if run.created.total_iterations else ""
+    return [
+        run.run_id,
+        run.created.model,
+        run.created.run_type,
+        f"{summary.nodes}×{summary.npus // max(1, summary.nodes)}",
+        run.state.value,
+        f"{summary.iterations:,}{total}",
+        f"{summary.last_loss:.3f}" if summary.last_loss is not None else "–",
+        f"{summary.tokens_per_s_per_npu:,.0f}" if summary.tokens_per_s_per_npu is not None else "–",
+        age(now - run.created.at),
+        run.created.actor,
+    ]
+
+
+def age(seconds: float) -> str:
+    """42 s, 7 min, 3 h, 2 d."""
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds // 86_400)} d"
+
+
+def show_run(arguments: argparse.Namespace) -> int:
+    from backend.cli.output import print_json, print_line
+    from backend.clock import RealClock
+    from backend.runs.follow_run_worker import load_run
+    from backend.runs.run_summary import run_to_json, summarize
+    from backend.store.run_store import RunStore
+
+    run = load_run(RunStore(), arguments.run)
+    now = RealClock().now()
+    if arguments.json:
+        print_json(run_to_json(run, now, iterations=True))
+        return diagnostics.OK
+    summary = summarize(run, now)
+    print_line(f"{run.run_id}  {run.created.model} {run.created.run_type}  {run.state.value}")
+    if run.reason:
+        print_line(f"  {run.reason}")
+    print_line("  " + _("nodes {nodes} · {npus} NPUs · by {actor}, {age} ago").format(
+        nodes=", ".join(run.created.nodes), npus=run.created.npus, actor=run.created.actor, age=age(now - run.created.at)))
+    for stage in run.stages.values():
+        print_line(f"  {stage.name.value:<8} {stage.state.value:<8} {stage.text}".rstrip())
+    if run.last is not None and summary.first_loss is not None and summary.last_loss is not None:
+        print_line("  " + _("iteration {iteration:,} of {total:,} · loss {first:.3f} → {last:.3f} · {speed:,.0f} tokens/s/NPU").format(
+            iteration=summary.iterations, total=run.created.total_iterations, first=summary.first_loss,
+            last=summary.last_loss, speed=summary.tokens_per_s_per_npu or 0))
+    for gap in run.gaps:
+        print_line("  " + _("the log of {node} has a gap: {why}").format(node=gap.node, why=gap.why))
+    return diagnostics.OK
+
+
+def follow_to_end(store: RunStore, run_id: str, *, json: bool) -> int:
+    """Tell a run's events until it ends; Ctrl-C leaves it running. With `json` one object a line."""
+    from backend.cli.output import print_json, print_line
+    from backend.clock import RealClock
+    from backend.events import RunStatus
+    from backend.runs.follow_run_worker import follow_run
+    from backend.runs.run_summary import summarize
+    from backend.runs.telling import telling
+    from backend.store.event_codec import encode
+
+    def tell(_run: RunView, event: Event) -> None:
+        if json:
+            import json as codec
+
+            kind, payload = encode(event)  # type: ignore[arg-type]
+            print_json({"event": kind, **codec.loads(payload)}, compact=True)
+        elif line := telling(event):
+            print_line(line)
+
+    try:
+        run = follow_run(store, run_id, tell)
+    except KeyboardInterrupt:
+        diagnostics.say(_("{run} goes on; `npudeck watch {run}` follows it, `npudeck stop {run}` ends it").format(run=run_id))
+        return diagnostics.INTERRUPTED
+    if json:
+        print_json({"event": "RunSummary", **summarize(run, RealClock().now()).to_json()}, compact=True)
+    return diagnostics.OK if run.state is RunStatus.FINISHED else diagnostics.NO
+
+
+def watch(arguments: argparse.Namespace) -> int:
+    from backend.store.run_store import RunStore
+
+    return follow_to_end(RunStore(), arguments.run, json=arguments.json)
+
+
+def print_logs(arguments: argparse.Namespace) -> int:
+    import sys
+
+    from backend.problems import InputError
+    from backend.runs.follow_run_worker import load_run
+    from backend.runs.log_mirror_files import LogMirror
+    from backend.store.run_store import RunStore
+    from backend.store.state_directory_files import run_directory
+
+    store = RunStore()
+    run = load_run(store, arguments.run)
+    node = arguments.node or (run.created.nodes[-1] if arguments.stage == "train" else run.created.nodes[0])
+    if node not in run.created.nodes:
+        raise InputError.because(
+            _("{run} has no node {node}").format(run=run.run_id, node=node),
+            fix=_("its nodes are {names}").format(names=", ".join(run.created.nodes)),
+        )
+    offset = 0
+    while True:
+        # looked at before reading: what was written until the end of the run is printed
+        active = arguments.follow and load_run(store, arguments.run).active
+        mirror = LogMirror(run_directory(run.run_id) / "logs" / arguments.stage / node)
+        while data := mirror.read(offset, 262_144):
+            offset += len(data)
+            sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        if not active:
+            return diagnostics.OK
+        time.sleep(0.3)
+
+
+def stop(arguments: argparse.Namespace) -> int:
+    from backend.cli.output import print_json, print_line
+    from backend.clock import RealClock
+    from backend.runs.follow_run_worker import follow_run, load_run
+    from backend.runs.run_site_files import actor
+    from backend.runs.run_summary import summarize
+    from backend.runs.supervisor_process_worker import ensure_supervisor
+    from backend.store.run_store import RunStore
+
+    store = RunStore()
+    run = load_run(store, arguments.run)
+    if run.active:
+        store.ask_stop(run.run_id, actor())
+        ensure_supervisor(run.run_id)
+        if not arguments.no_wait:
+            run = follow_run(store, run.run_id, lambda _run, _event: None)
+    if arguments.json:
+        print_json(summarize(run, RealClock().now()).to_json(), compact=True)
+    else:
+        print_line(f"{run.run_id} {run.state.value}" + (f": {run.reason}" if run.reason else ""))
+    return diagnostics.OK

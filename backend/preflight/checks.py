@@ -1,0 +1,133 @@
+"""What must be true of a node before a launch: name, command, judge, fix (pure)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from backend.engines.stages import Requirements
+from backend.events import NodeNotReached, NodeObserved
+from backend.fleet.transport import Completed
+from backend.inventory import Node
+from backend.problems import Problem, Severity
+from backend.translation import _
+
+_WRITABLE = 'mkdir -p -- "$1" && test -w "$1"'
+_READABLE = 'for path; do test -r "$path" || { echo "$path"; exit 1; }; done'
+_MODULES = (
+    "import importlib.util as u, json, sys\n"
+    "print(json.dumps({'python': list(sys.version_info[:3]),"
+    " 'missing': [m for m in sys.argv[1:] if u.find_spec(m) is None]}))"
+)
+_OLDEST_PYTHON = (3, 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question to one node. `judge` answers what is wrong, or None."""
+
+    name: str
+    argv: tuple[str, ...]
+    judge: Callable[[Completed], Problem | None]
+
+
+def node_checks(node: Node, requirements: Requirements, rank: int, shared_directory: str) -> tuple[Check, ...]:
+    """The checks of one node, in the order in which a person would make them."""
+    checks = [_writable(node, node.work_directory), _python(node, requirements)]
+    if rank == 0:
+        checks.append(_writable(node, shared_directory))
+        checks.append(_readable(node, requirements))
+    return tuple(checks)
+
+
+def _problem(node: Node, what: str, why: str, fix: str) -> Problem:
+    return Problem(node.name, Severity.ERROR, what, why, fix)
+
+
+def _writable(node: Node, directory: str) -> Check:
+    def judge(done: Completed) -> Problem | None:
+        if done.ok:
+            return None
+        return _problem(
+            node,
+            _("{node} cannot write to {path}").format(node=node.name, path=directory),
+            done.complaint(),
+            _("create it for the login user, or change it in the inventory"),
+        )
+
+    return Check("directory", ("sh", "-c", _WRITABLE, "sh", directory), judge)
+
+
+def _python(node: Node, requirements: Requirements) -> Check:
+    def judge(done: Completed) -> Problem | None:
+        if not done.ok:
+            return _problem(
+                node,
+                _("{node} cannot run {python}").format(node=node.name, python=node.python),
+                done.complaint(),
+                _("set `python` of the node in the inventory to a Python ≥ 3.9"),
+            )
+        found = json.loads(done.text().strip().splitlines()[-1])
+        if tuple(found["python"])[:2] < _OLDEST_PYTHON:
+            version = ".".join(str(part) for part in found["python"])
+            return _problem(
+                node,
+                _("{node} has Python {version}").format(node=node.name, version=version),
+                _("the code that runs on nodes needs Python ≥ 3.9"),
+                _("set `python` of the node in the inventory"),
+            )
+        if found["missing"]:
+            return _problem(
+                node,
+                _("{node} lacks {modules}").format(node=node.name, modules=", ".join(found["missing"])),
+                _("{python} cannot import what the engine needs").format(python=node.python),
+                _("install it there, or use the guide's container image"),
+            )
+        return None
+
+    return Check("python", (node.python, "-c", _MODULES, *requirements.modules), judge)
+
+
+def _readable(node: Node, requirements: Requirements) -> Check:
+    def judge(done: Completed) -> Problem | None:
+        if done.ok:
+            return None
+        path = done.complaint()
+        return _problem(
+            node,
+            _("{path} cannot be read on {node}").format(path=path, node=node.name),
+            _("data and weights are prepared on rank 0's node, from the shared directory"),
+            _("put it there, or correct the path in the recipe"),
+        )
+
+    return Check("inputs", ("sh", "-c", _READABLE, "sh", *requirements.readable), judge)
+
+
+def judge_devices(node: Node, seen: NodeObserved | NodeNotReached, needed: int) -> Problem | None:
+    """Enough NPUs, and nobody on those that we would take."""
+    if isinstance(seen, NodeNotReached):
+        return _problem(
+            node,
+            _("{node} does not answer for its NPUs").format(node=node.name),
+            seen.reason,
+            _("run `npu-smi info` there; see `npudeck health`"),
+        )
+    if len(seen.devices) < needed:
+        return _problem(
+            node,
+            _("{node} has {have} NPUs, the recipe needs {need}").format(
+                node=node.name, have=len(seen.devices), need=needed
+            ),
+            _("npu-smi lists no more"),
+            _("choose other nodes, or lower npus_per_node"),
+        )
+    if seen.processes:
+        owner = seen.processes[0]
+        return _problem(
+            node,
+            _("NPU {npu} of {node} is busy").format(npu=owner.npu_id, node=node.name),
+            _("process {pid} ({name}) is on it").format(pid=owner.pid, name=owner.name),
+            _("wait for it, stop it, or choose other nodes"),
+        )
+    return None

@@ -1,0 +1,259 @@
+"""See one run through: check, data, weights, launch, train. Killed at any point, it goes on where it was.
+
+One supervisor a run (a lock), a process of its own: neither console nor command is needed while it works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from backend.clock import Clock, RealClock
+from backend.engines.stages import StagePlan
+from backend.events import Fact, RunStatus, StageName, StageStatus
+from backend.fleet.connect_client import connect
+from backend.fleet.leases import LeaseOwner, acquire, release
+from backend.fleet.transport import Transport
+from backend.inventory import Node
+from backend.preflight.preflight_worker import preflight
+from backend.problems import NodeError, NpudeckError
+from backend.runs.launch_worker import Launcher
+from backend.runs.ledger import Ledger
+from backend.runs.run_site_files import RunSite, open_run
+from backend.runs.stage_watch_worker import StageWatch
+from backend.runs.verdict import NodeEvidence, failure_sentence
+from backend.state.run_state import RunBook, RunView
+from backend.store.run_store import Position, RunStore
+from backend.store.state_directory_files import run_directory
+from backend.translation import _
+
+_STOP_POLL_S = 0.5
+_SWEEP_S = 600.0
+
+
+class StageFailed(Exception):
+    """A stage ended badly; `sentence` says why, for people."""
+
+    def __init__(self, stage: StageName, sentence: str) -> None:
+        super().__init__(sentence)
+        self.stage = stage
+        self.sentence = sentence
+
+
+class Supervisor:
+    def __init__(self, store: RunStore, run: RunSite, view: RunView, transport: Transport, clock: Clock) -> None:
+        self._store = store
+        self._run = run
+        self._transport = transport
+        self._clock = clock
+        self._ledger = Ledger(store, view, clock)
+        self._launcher = Launcher(transport, run.site, self._ledger)
+        self._missed: list[str] = []
+
+    @property
+    def _names(self) -> list[str]:
+        return [node.name for node in self._run.site.nodes]
+
+    async def supervise(self) -> None:
+        """Until the run has ended, one way or another."""
+        driver = asyncio.create_task(self._drive())
+        stopper = asyncio.create_task(self._wait_for_stop())
+        await asyncio.wait({driver, stopper}, return_when=asyncio.FIRST_COMPLETED)
+        if not driver.done():
+            driver.cancel()
+            with suppress(asyncio.CancelledError):
+                await driver
+            await self._stop(stopper.result())
+        else:
+            stopper.cancel()
+            await self._conclude(driver)
+        await self._leave()
+
+    async def _drive(self) -> None:
+        """Every stage that is not done, in order. Raises `StageFailed` or `NpudeckError`."""
+        if self._ledger.view.state is RunStatus.PENDING:
+            self._ledger.state(RunStatus.PREPARING)
+        steps = {
+            StageName.CHECK: self._check,
+            StageName.DATA: lambda: self._job_stage(StageName.DATA),
+            StageName.WEIGHTS: lambda: self._job_stage(StageName.WEIGHTS),
+            StageName.LAUNCH: self._launch,
+            StageName.TRAIN: self._train,
+        }
+        for name, step in steps.items():
+            if self._ledger.view.stages[name].state in (StageStatus.DONE, StageStatus.SKIPPED):
+                continue
+            self._ledger.stage(name, StageStatus.RUNNING)
+            try:
+                await step()
+            except NpudeckError as error:
+                raise StageFailed(name, error.problems[0].sentence()) from error
+
+    def _plan_of(self, name: StageName) -> StagePlan:
+        plan = self._run.plan.stage(name)
+        return plan if plan is not None else StagePlan(name, (), _("this engine has no such stage"))
+
+    async def _check(self) -> None:
+        def report(node: str, state: StageStatus, text: str) -> None:
+            self._ledger.stage(StageName.CHECK, state, text, node)
+
+        problems = await preflight(self._transport, self._run.site, self._run.plan, report)
+        if problems:
+            raise NodeError(*problems)
+        owner = LeaseOwner(self._run.site.run_key, self._run.created.actor, self._run.created.at)
+        for node in self._run.site.nodes:
+            await acquire(self._transport, node, owner)
+        self._ledger.done(StageName.CHECK)
+
+    async def _job_stage(self, name: StageName) -> None:
+        """Data or weights: a job on rank 0's node."""
+        plan = self._plan_of(name)
+        if not plan.commands:
+            self._ledger.stage(name, StageStatus.SKIPPED, plan.skip)
+            return
+        await self._launcher.prepare(plan, name)
+        await self._launcher.start(plan, name)
+        await self._watch(plan)
+        self._ledger.done(name)
+
+    async def _launch(self) -> None:
+        plan = self._plan_of(StageName.TRAIN)
+        await self._launcher.prepare(plan, StageName.LAUNCH)
+        await self._launcher.start(plan, StageName.LAUNCH)
+        self._ledger.done(StageName.LAUNCH)
+
+    async def _train(self) -> None:
+        self._ledger.state(RunStatus.RUNNING)
+        await self._watch(self._plan_of(StageName.TRAIN))
+        self._ledger.done(StageName.TRAIN)
+
+    async def _watch(self, plan: StagePlan) -> None:
+        watch = StageWatch(
+            self._store,
+            self._ledger,
+            self._transport,
+            self._run.site,
+            plan.name,
+            plan.commands,
+            self._run.plan.log_node,
+            self._clock,
+            self._take_in,
+        )
+        async with watch:
+            evidence: list[NodeEvidence] = await watch.outcome()
+        if any(item.failed for item in evidence):
+            raise StageFailed(plan.name, failure_sentence(evidence, plan.name.value))
+
+    def _take_in(self, facts: list[Fact]) -> None:
+        RunBook({self._ledger.run_id: self._ledger.view}).apply(facts)
+
+    async def _wait_for_stop(self) -> str:
+        while (actor := self._store.stop_asked(self._ledger.run_id)) is None:
+            await asyncio.sleep(_STOP_POLL_S)
+        return actor
+
+    async def _conclude(self, driver: asyncio.Task[None]) -> None:
+        """The driver ended: well, badly, or by an error of ours, which is a failure that says so."""
+        error = driver.exception()
+        if error is None:
+            self._ledger.state(RunStatus.FINISHED)
+            return
+        if isinstance(error, StageFailed):
+            stage, sentence = error.stage, error.sentence
+        else:
+            stage = next(
+                (name for name, view in self._ledger.view.stages.items() if view.state is StageStatus.RUNNING),
+                StageName.CHECK,
+            )
+            sentence = _("npudeck itself failed: {error}").format(error=repr(error))
+        await self._end_jobs()
+        self._ledger.stage(stage, StageStatus.FAILED, sentence)
+        self._ledger.state(RunStatus.FAILED, sentence + self._missed_words())
+        if not isinstance(error, StageFailed):
+            raise error
+
+    async def _stop(self, actor: str) -> None:
+        self._ledger.state(RunStatus.STOPPING, _("asked for by {actor}").format(actor=actor))
+        await self._end_jobs()
+        for name, stage in self._ledger.view.stages.items():
+            if stage.state is StageStatus.RUNNING:
+                self._ledger.stage(name, StageStatus.FAILED, _("stopped"))
+        self._ledger.state(RunStatus.STOPPED, _("stopped by {actor}").format(actor=actor) + self._missed_words())
+
+    async def _end_jobs(self) -> None:
+        """Stop every job of the run that may live; nodes out of reach are kept in mind."""
+        self._missed = await self._launcher.stop(self._names, self._started_stages())
+
+    def _started_stages(self) -> list[StageName]:
+        """Stages of which a job may live; the training jobs are started by the launch stage."""
+        known = {StageName.TRAIN: StageName.LAUNCH, StageName.WEIGHTS: StageName.WEIGHTS, StageName.DATA: StageName.DATA}
+        stages = self._ledger.view.stages
+        return [job for job, stage in known.items() if stages[stage].state is not StageStatus.PENDING]
+
+    def _missed_words(self) -> str:
+        if not self._missed:
+            return ""
+        return _("; {names} could not be reached to end what runs there").format(names=", ".join(self._missed))
+
+    async def _leave(self) -> None:
+        """Release the leases; nodes that were out of reach are swept when they answer again."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _SWEEP_S
+        waiting = {node.name: node for node in self._run.site.nodes}
+        while waiting and loop.time() < deadline:
+            for name, node in list(waiting.items()):
+                if await self._left(name, node):
+                    del waiting[name]
+            if waiting:
+                await asyncio.sleep(5.0)
+
+    async def _left(self, name: str, node: Node) -> bool:
+        try:
+            if name in self._missed:
+                if await self._launcher.stop([name], self._started_stages()):
+                    return False
+                self._missed.remove(name)
+            await release(self._transport, node, self._run.site.run_key)
+        except NodeError:
+            return False
+        return True
+
+
+@contextmanager
+def only_supervisor(run_id: str) -> Iterator[bool]:
+    """True for the one process that may supervise the run, until it ends however it ends."""
+    with (run_directory(run_id) / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def supervise(run_id: str) -> None:
+    """See a run through, unless somebody does already or it has ended."""
+    store = RunStore()
+    try:
+        with only_supervisor(run_id) as alone:
+            if alone:
+                asyncio.run(_supervise(store, run_id))
+    finally:
+        store.close()
+
+
+async def _supervise(store: RunStore, run_id: str) -> None:
+    store.require(run_id)
+    book = RunBook()
+    book.apply(store.read_since(Position(), run_id)[0])
+    view = book.runs[run_id]
+    if not view.active:
+        return
+    run = open_run(store, view.created)
+    transport = connect(run.inventory)
+    try:
+        await Supervisor(store, run, view, transport, RealClock()).supervise()
+    finally:
+        await transport.close()
