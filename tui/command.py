@@ -12,7 +12,7 @@ def open_console(arguments: argparse.Namespace) -> int:
     """Open the screens. Textual is imported here and not before: commands stay fast."""
     from tui.app import run_console
 
-    return run_console(arguments.inventory)
+    return run_console(arguments.inventory, getattr(arguments, "recipe", None))
 
 
 def main() -> None:

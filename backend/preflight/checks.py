@@ -32,7 +32,9 @@ class Check:
     judge: Callable[[Completed], Problem | None]
 
 
-def node_checks(node: Node, requirements: Requirements, rank: int, shared_directory: str) -> tuple[Check, ...]:
+def node_checks(
+    node: Node, requirements: Requirements, rank: int, shared_directory: str
+) -> tuple[Check, ...]:
     """The checks of one node, in the order in which a person would make them."""
     checks = [_writable(node, node.work_directory), _python(node, requirements)]
     if rank == 0:

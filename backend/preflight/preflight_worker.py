@@ -11,14 +11,16 @@ from backend.events import StageStatus
 from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.preflight.checks import judge_devices, node_checks
-from backend.problems import NodeError, Problem, Severity
 from backend.probes.probe_worker import observe_once
+from backend.problems import NodeError, Problem, Severity
 from backend.translation import _
 
 Report = Callable[[str, StageStatus, str], None]
 
 
-async def preflight(transport: Transport, site: Site, plan: LaunchPlan, report: Report) -> tuple[Problem, ...]:
+async def preflight(
+    transport: Transport, site: Site, plan: LaunchPlan, report: Report
+) -> tuple[Problem, ...]:
     """Every problem of every node; `report(node, state, text)` as each one gets on."""
     parts = await asyncio.gather(
         *(_check_node(transport, site, plan, rank, node, report) for rank, node in enumerate(site.nodes))
@@ -70,7 +72,9 @@ async def _shared_directory(transport: Transport, site: Site) -> tuple[Problem, 
         Problem(
             node.name,
             Severity.ERROR,
-            _("{node} does not see the shared directory {path}").format(node=node.name, path=site.shared_directory),
+            _("{node} does not see the shared directory {path}").format(
+                node=node.name, path=site.shared_directory
+            ),
             _("what {first} wrote there cannot be read").format(first=first.name),
             _("mount the same file system on all nodes; only rank 0's node prepares data and weights"),
         )

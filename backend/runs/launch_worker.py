@@ -1,4 +1,4 @@
-"""Carry out a plan: put the code there, start in two phases, stop everywhere. Each step may be asked twice."""
+"""Carry out a plan: code first, start in two phases, stop everywhere. Each step may be asked twice."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class Launcher:
         async def prepare_node(command: NodeCommand) -> None:
             node = self._nodes[command.node]
             self._ledger.stage(shown_as, StageStatus.RUNNING, _("staging code"), node.name)
-            await self._insist(node, lambda: stage(self._transport, node, code, self._site.code_directory(node)))
+            await self._insist(
+                node, lambda: stage(self._transport, node, code, self._site.code_directory(node))
+            )
             for file in command.files:
                 await self._insist(
                     node,

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from backend.clock import Clock
-from backend.events import Fact, NodeLinkChanged, RunStateChanged, RunStatus, StageChanged, StageName, StageStatus
+from backend.events import (
+    Fact,
+    NodeLinkChanged,
+    RunStateChanged,
+    RunStatus,
+    StageChanged,
+    StageName,
+    StageStatus,
+)
 from backend.state.run_state import RunView, may_follow
 
 

@@ -1,4 +1,4 @@
-"""From bytes of a mirrored log to facts, exactly once: parse from the cursor, store facts and cursor together."""
+"""From bytes of a mirrored log to facts, exactly once: facts and cursor are stored together."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class LogIntake:
         self._committed = self._base
 
     def recover_evidence(self, mirror: Mirror) -> None:
-        """After a restart: the evidence that stands shortly before the cursor was ingested, but is not stored."""
+        """After a restart: evidence shortly before the cursor was ingested, but is not stored."""
         start = max(0, self._base - _PIECE)
         if self._base:
             for record in TrainingLogParser().feed(mirror.read(start, self._base - start)):
@@ -104,7 +104,9 @@ class LogIntake:
         if isinstance(record, IterationRecord) and self._counts:
             return self._iteration(record)
         if isinstance(record, CheckpointRecord):
-            return CheckpointSaved(self._created.run_id, self._clock.now(), record.iteration, record.path or "")
+            return CheckpointSaved(
+                self._created.run_id, self._clock.now(), record.iteration, record.path or ""
+            )
         if isinstance(record, TrainingStarted):
             self.training_started = True
         if isinstance(record, NodeLine):

@@ -49,7 +49,9 @@ def check(recipe: Recipe) -> tuple[Problem, ...]:
     return tuple(sorted(found, key=lambda problem: problem.severity is not Severity.ERROR))
 
 
-def choose_nodes(inventory: Inventory, recipe: Recipe, wanted: Sequence[str], busy: Sequence[str]) -> tuple[Node, ...]:
+def choose_nodes(
+    inventory: Inventory, recipe: Recipe, wanted: Sequence[str], busy: Sequence[str]
+) -> tuple[Node, ...]:
     """The nodes of a run in rank order: those named, else the first free ones of the inventory.
 
     Raises `InputError` when the fleet is too small, `ConflictError` when too few are free.
@@ -57,7 +59,9 @@ def choose_nodes(inventory: Inventory, recipe: Recipe, wanted: Sequence[str], bu
     if wanted:
         if len(wanted) != recipe.nodes:
             raise InputError.because(
-                _("{count} nodes were named, the recipe uses {need}").format(count=len(wanted), need=recipe.nodes),
+                _("{count} nodes were named, the recipe uses {need}").format(
+                    count=len(wanted), need=recipe.nodes
+                ),
                 fix=_("name as many nodes, or change `nodes` in the recipe"),
                 field="nodes",
             )
@@ -95,7 +99,9 @@ def busy_nodes(store: RunStore, inventory: Inventory) -> tuple[str, ...]:
     return tuple(names)
 
 
-def plan_for(recipe: Recipe, inventory: Inventory, nodes: Sequence[Node], run_key: str, port: int, code: str) -> tuple[Site, LaunchPlan]:
+def plan_for(
+    recipe: Recipe, inventory: Inventory, nodes: Sequence[Node], run_key: str, port: int, code: str
+) -> tuple[Site, LaunchPlan]:
     """Render everything. Raises `InputError` with all problems of a recipe that breaks rules."""
     errors = errors_of(check(recipe))
     if errors:
@@ -110,7 +116,9 @@ def preview(recipe: Recipe, inventory: Inventory, wanted: Sequence[str] = ()) ->
     return plan_for(recipe, inventory, nodes, "RUN", 6000, load_node_code().version)[1]
 
 
-def create_run(store: RunStore, recipe: Recipe, inventory: Inventory, wanted: Sequence[str] = ()) -> RunCreated:
+def create_run(
+    store: RunStore, recipe: Recipe, inventory: Inventory, wanted: Sequence[str] = ()
+) -> RunCreated:
     """Write down the intent: a run with its recipe and inventory. Nothing has touched a node yet."""
     nodes = choose_nodes(inventory, recipe, wanted, busy_nodes(store, inventory))
     uid = secrets.token_hex(3)

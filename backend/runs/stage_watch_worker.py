@@ -100,7 +100,9 @@ class StageWatch:
             self._remote_log(node),
             mirror,
             intake.catch_up,
-            lambda why: self._ledger.write(LogGapFound(self._ledger.run_id, self._clock.now(), node.name, why)),
+            lambda why: self._ledger.write(
+                LogGapFound(self._ledger.run_id, self._clock.now(), node.name, why)
+            ),
         )
         return _Part(node, intake, tail, asyncio.create_task(tail.follow()))
 

@@ -43,7 +43,9 @@ class StageFailed(Exception):
 
 
 class Supervisor:
-    def __init__(self, store: RunStore, run: RunSite, view: RunView, transport: Transport, clock: Clock) -> None:
+    def __init__(
+        self, store: RunStore, run: RunSite, view: RunView, transport: Transport, clock: Clock
+    ) -> None:
         self._store = store
         self._run = run
         self._transport = transport
@@ -164,7 +166,11 @@ class Supervisor:
             stage, sentence = error.stage, error.sentence
         else:
             stage = next(
-                (name for name, view in self._ledger.view.stages.items() if view.state is StageStatus.RUNNING),
+                (
+                    name
+                    for name, view in self._ledger.view.stages.items()
+                    if view.state is StageStatus.RUNNING
+                ),
                 StageName.CHECK,
             )
             sentence = _("npudeck itself failed: {error}").format(error=repr(error))
@@ -180,7 +186,9 @@ class Supervisor:
         for name, stage in self._ledger.view.stages.items():
             if stage.state is StageStatus.RUNNING:
                 self._ledger.stage(name, StageStatus.FAILED, _("stopped"))
-        self._ledger.state(RunStatus.STOPPED, _("stopped by {actor}").format(actor=actor) + self._missed_words())
+        self._ledger.state(
+            RunStatus.STOPPED, _("stopped by {actor}").format(actor=actor) + self._missed_words()
+        )
 
     async def _end_jobs(self) -> None:
         """Stop every job of the run that may live; nodes out of reach are kept in mind."""
@@ -188,14 +196,20 @@ class Supervisor:
 
     def _started_stages(self) -> list[StageName]:
         """Stages of which a job may live; the training jobs are started by the launch stage."""
-        known = {StageName.TRAIN: StageName.LAUNCH, StageName.WEIGHTS: StageName.WEIGHTS, StageName.DATA: StageName.DATA}
+        known = {
+            StageName.TRAIN: StageName.LAUNCH,
+            StageName.WEIGHTS: StageName.WEIGHTS,
+            StageName.DATA: StageName.DATA,
+        }
         stages = self._ledger.view.stages
         return [job for job, stage in known.items() if stages[stage].state is not StageStatus.PENDING]
 
     def _missed_words(self) -> str:
         if not self._missed:
             return ""
-        return _("; {names} could not be reached to end what runs there").format(names=", ".join(self._missed))
+        return _("; {names} could not be reached to end what runs there").format(
+            names=", ".join(self._missed)
+        )
 
     async def _leave(self) -> None:
         """Release the leases; nodes that were out of reach are swept when they answer again."""

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from backend.problems import Problem, Severity
+from backend.runs.verdict import NodeEvidence, failure_sentence, first_to_fail, signal_name
+
+
+def test_a_killed_rank_is_the_root_even_when_its_peers_fell_earlier() -> None:
+    victim = NodeEvidence("n1", exit_code=1, ended_at=10.0, rank=0, rank_exit_code=1, rank_at=9.9)
+    killed = NodeEvidence(
+        "n2", exit_code=137, ended_at=10.2, rank=3, rank_exit_code=137, rank_signal="SIGKILL", rank_at=10.0
+    )
+    assert first_to_fail([victim, killed]) is killed
+    sentence = failure_sentence([victim, killed], "train")
+    assert sentence == (
+        "stage train failed on n2 rank 3: killed by SIGKILL (exit code 137); first of 2 nodes to fail"
+    )
+
+
+def test_the_job_s_own_words_are_kept() -> None:
+    problem = Problem("input", Severity.ERROR, "no such file", "it is not there", "put it there")
+    item = NodeEvidence("n1", exit_code=1, problem=problem)
+    assert failure_sentence([item], "data") == (
+        "stage data failed on n1: exit code 1; no such file: it is not there; put it there"
+    )
+
+
+def test_a_lost_job_says_why() -> None:
+    assert "the node was restarted" in failure_sentence([NodeEvidence("n1", lost="reboot")], "train")
+
+
+def test_nobody_failed() -> None:
+    assert first_to_fail([NodeEvidence("n1", exit_code=0), NodeEvidence("n2")]) is None
+
+
+def test_signals_have_names() -> None:
+    assert signal_name(137) == "SIGKILL"
+    assert signal_name(143) == "SIGTERM"
+    assert signal_name(1) == signal_name(None) == signal_name(255) == ""
