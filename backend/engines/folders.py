@@ -1,0 +1,52 @@
+"""Where a run reads and writes on the shared directory: the guide's tree (guide, "工作目录介绍").
+
+<shared>/processed_for_input/<model>/data/{pretrain,finetune}/<data set>
+<shared>/processed_for_input/<model>/converted_weights_TP<t>PP<p>
+<shared>/saved_dir_for_output/<model>/saved_models/<run type>/<run key>
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from backend.recipes.fields import Recipe
+
+_DATA_SUFFIXES = (".gz", ".zst", ".parquet", ".jsonl", ".json", ".txt", ".csv")
+
+
+def processed_directory(recipe: Recipe, shared: str) -> str:
+    """Where preprocessed data and converted weights of the recipe's model go."""
+    if recipe.processed_directory:
+        return recipe.processed_directory.rstrip("/")
+    return f"{shared}/processed_for_input/{recipe.model}"
+
+
+def data_prefix(recipe: Recipe, shared: str) -> str:
+    """The output prefix of the data stage, without the `_text_document` that it adds."""
+    purpose = "pretrain" if recipe.run_type == "pretrain" else "finetune"
+    return f"{processed_directory(recipe, shared)}/data/{purpose}/{data_set_name(recipe.data_path)}"
+
+
+def data_set_name(path: str) -> str:
+    """The last part of the path without the endings of its format."""
+    name = posixpath.basename(path.rstrip("/"))
+    for suffix in _DATA_SUFFIXES:
+        if name.endswith(suffix) and name != suffix:
+            name = name.removesuffix(suffix)
+    return name or "data"
+
+
+def weights_directory(recipe: Recipe, shared: str) -> str:
+    """The converted weights; stages of unequal size are another conversion and get a folder of their own."""
+    name = f"converted_weights_TP{recipe.tensor_parallel}PP{recipe.pipeline_parallel}"
+    if recipe.layers_per_stage is not None:
+        name += "_L" + "-".join(str(layers) for layers in recipe.layers_per_stage)
+    return f"{processed_directory(recipe, shared)}/{name}"
+
+
+def save_directory(recipe: Recipe, shared: str, run_key: str) -> str:
+    """Where this run's checkpoints go: the recipe's own folder as it is, else one of the run's own."""
+    if recipe.checkpoint_directory:
+        return recipe.checkpoint_directory.rstrip("/")
+    output = (recipe.output_directory or f"{shared}/saved_dir_for_output").rstrip("/")
+    return f"{output}/{recipe.model}/saved_models/{recipe.run_type}/{run_key}"

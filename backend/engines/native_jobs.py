@@ -1,0 +1,74 @@
+"""The three jobs of the native engine, as the JSON that the node code reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from backend.catalog.model import Architecture
+from backend.engines import folders
+from backend.engines.stages import Site
+from backend.recipes import derived
+from backend.recipes.fields import Recipe
+
+# what the reader of pretraining data looks for in a record (guide, "自定义数据": --json-key, default text)
+JSON_KEYS = ("text",)
+# fp16 needs loss scaling, which the native engine has not: such weights train in bf16
+TRAINING_DTYPES = {"bfloat16": "bf16", "float16": "bf16", "float32": "fp32"}
+
+
+def data_job(recipe: Recipe, site: Site) -> dict[str, Any]:
+    """Records to `<output_prefix>_text_document.bin` and `.idx`."""
+    return {
+        "input": recipe.data_path,
+        "output_prefix": folders.data_prefix(recipe, site.shared_directory),
+        "tokenizer": recipe.tokenizer_path or recipe.hf_weights,
+        "tokenizer_type": recipe.tokenizer_type,
+        "handler": recipe.data_type,
+        "json_keys": list(JSON_KEYS),
+        "append_eod": True,
+        "workers": None,
+    }
+
+
+def weights_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[str, Any]:
+    """Hugging Face weights to one Megatron-core shard a rank, in the model's own dtype."""
+    return {
+        "hf_directory": recipe.hf_weights,
+        "output_directory": folders.weights_directory(recipe, site.shared_directory),
+        "architecture": dataclasses.asdict(architecture),
+        "tensor_parallel": recipe.tensor_parallel,
+        "pipeline_parallel": recipe.pipeline_parallel,
+        "layers_per_stage": list(derived.layers_per_stage(recipe, architecture.layers)),
+        "format": "mcore",
+        "dtype": None,
+    }
+
+
+def train_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[str, Any]:
+    """The training itself; the same on every node."""
+    shared = site.shared_directory
+    return {
+        "architecture": dataclasses.asdict(architecture),
+        "data_prefix": folders.data_prefix(recipe, shared) + "_text_document",
+        "load_directory": folders.weights_directory(recipe, shared),
+        "save_directory": folders.save_directory(recipe, shared, site.run_key),
+        "tensor_parallel": recipe.tensor_parallel,
+        "pipeline_parallel": recipe.pipeline_parallel,
+        "data_parallel": derived.data_parallel(recipe),
+        "layers_per_stage": list(derived.layers_per_stage(recipe, architecture.layers)),
+        "npus_per_node": recipe.npus_per_node,
+        "micro_batch_size": recipe.micro_batch_size,
+        "global_batch_size": recipe.global_batch_size,
+        "seq_length": recipe.seq_length,
+        "train_iterations": derived.train_iterations(recipe),
+        "warmup_iterations": derived.warmup_iterations(recipe),
+        "lr": recipe.lr,
+        "min_lr": recipe.min_lr,
+        "weight_decay": recipe.weight_decay,
+        "clip_grad": recipe.clip_grad,
+        "seed": recipe.seed,
+        "log_interval": recipe.log_interval,
+        "save_interval": recipe.save_interval,
+        "dtype": TRAINING_DTYPES[architecture.hf_dtype],
+    }

@@ -1,0 +1,175 @@
+"""Rules of batch, schedule and data: what is trained on, for how long, how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backend.problems import Problem, Severity
+from backend.recipes import derived
+from backend.recipes.numbers import number_text
+from backend.recipes.rule import Rule, Subject
+from backend.translation import _
+
+PRETRAIN_HANDLER = "GeneralPretrainHandler"
+INSTRUCTION_HANDLER = "GeneralInstructionHandler"
+
+
+def _global_batch(subject: Subject) -> Iterator[Problem]:
+    recipe = subject.recipe
+    copies = derived.data_parallel(recipe)
+    if copies is None or derived.num_micro_batches(recipe) is not None:
+        return
+    step = recipe.micro_batch_size * copies
+    below = recipe.global_batch_size // step * step
+    above = below + step
+    near = (
+        above if not below or above - recipe.global_batch_size < recipe.global_batch_size - below else below
+    )
+    yield Problem(
+        field="global_batch_size",
+        severity=Severity.ERROR,
+        what=_("GBS {gbs} is not divisible by MBS·DP = {mbs}·{dp}").format(
+            gbs=recipe.global_batch_size, mbs=recipe.micro_batch_size, dp=copies
+        ),
+        why=_("every copy of the model takes the same number of micro batches"),
+        fix=(
+            _("take {below} or {above}").format(below=below, above=above)
+            if below
+            else _("take {above}").format(above=above)
+        ),
+        suggestion=str(near),
+    )
+
+
+def _sequence(subject: Subject) -> Iterator[Problem]:
+    recipe = subject.recipe
+    if recipe.seq_length <= recipe.max_position_embeddings:
+        return
+    what = _("SEQ_LEN {seq} is longer than MAX_PE {most}")
+    fix = _("take {most}, or raise max_position_embeddings to {seq}")
+    numbers = {"seq": recipe.seq_length, "most": recipe.max_position_embeddings}
+    yield Problem(
+        field="seq_length",
+        severity=Severity.ERROR,
+        what=what.format(**numbers),
+        why=_("no sample may be longer than the model can handle"),
+        fix=fix.format(**numbers),
+        suggestion=str(recipe.max_position_embeddings),
+    )
+
+
+def _learning_rate(subject: Subject) -> Iterator[Problem]:
+    recipe = subject.recipe
+    if recipe.min_lr > recipe.lr:
+        suggestion = number_text(float(f"{recipe.lr / 10:.6g}"))
+        yield Problem(
+            field="min_lr",
+            severity=Severity.ERROR,
+            what=_("MIN_LR {low} is above LR {high}").format(
+                low=number_text(recipe.min_lr), high=number_text(recipe.lr)
+            ),
+            why=_("the learning rate decays from LR to MIN_LR"),
+            fix=_("take {value} or less").format(value=number_text(recipe.lr)),
+            suggestion=suggestion,
+        )
+    elif recipe.lr == 0:
+        what, fix = _("LR is 0"), _("take 2.5e-5, the guide's value")
+        yield Problem("lr", Severity.WARNING, what, _("nothing would be learnt"), fix, "2.5e-5")
+
+
+def _warmup(subject: Subject) -> Iterator[Problem]:
+    share = subject.recipe.warmup_fraction
+    if share > 1:
+        yield Problem(
+            field="warmup_fraction",
+            severity=Severity.ERROR,
+            what=_("warmup_fraction is {share}").format(share=number_text(share)),
+            why=_("it is a share of the iterations, at most 1"),
+            fix=_("take 0.01 for one percent"),
+            suggestion="0.01",
+        )
+
+
+def _handler(subject: Subject) -> Iterator[Problem]:
+    recipe = subject.recipe
+    pretrains = recipe.run_type == "pretrain"
+    if pretrains == (recipe.data_type == PRETRAIN_HANDLER):
+        return
+    fitting = PRETRAIN_HANDLER if pretrains else INSTRUCTION_HANDLER
+    yield Problem(
+        field="data_type",
+        severity=Severity.ERROR,
+        what=_("RUN_TYPE {run_type} does not go with DATA_TYPE {handler}").format(
+            run_type=recipe.run_type, handler=recipe.data_type
+        ),
+        why=(
+            _("pretraining takes plain text")
+            if pretrains
+            else _("fine-tuning takes instructions, and masks the prompts")
+        ),
+        fix=_("take {handler}").format(handler=fitting),
+        suggestion=fitting,
+    )
+
+
+def _iterations(subject: Subject) -> Iterator[Problem]:
+    recipe = subject.recipe
+    if recipe.train_iterations is not None:
+        return
+    if recipe.samples is None:
+        yield Problem(
+            field="samples",
+            severity=Severity.ERROR,
+            what=_("neither SN nor TRAIN_ITERS is given"),
+            why=_("without one of them nobody knows when the training ends"),
+            fix=_("set samples to the number of samples in the data set, or set train_iterations"),
+        )
+    elif recipe.samples < recipe.global_batch_size:
+        yield Problem(
+            field="samples",
+            severity=Severity.ERROR,
+            what=_("SN {samples} is less than GBS {gbs}").format(
+                samples=recipe.samples, gbs=recipe.global_batch_size
+            ),
+            why=_("SN / GBS is cut down to 0, and 0 iterations train nothing"),
+            fix=_("set train_iterations, or take GBS {samples} or less").format(samples=recipe.samples),
+            suggestion=str(recipe.global_batch_size),
+        )
+
+
+def _saving(subject: Subject) -> Iterator[Problem]:
+    iterations = derived.train_iterations(subject.recipe)
+    if not iterations or subject.recipe.save_interval <= iterations:
+        return
+    yield Problem(
+        field="save_interval",
+        severity=Severity.WARNING,
+        what=_("SAVE_INTERVAL {interval} is more than the {iterations} iterations").format(
+            interval=subject.recipe.save_interval, iterations=iterations
+        ),
+        why=_("only the final version is saved, and a failure loses everything before it"),
+        fix=_("take less than {iterations}").format(iterations=iterations),
+        suggestion=str(max(1, iterations // 4)),
+    )
+
+
+_SCHEDULE = ("samples", "train_iterations", "global_batch_size")
+RULES = (
+    Rule(
+        (
+            "global_batch_size",
+            "micro_batch_size",
+            "tensor_parallel",
+            "pipeline_parallel",
+            "nodes",
+            "npus_per_node",
+        ),
+        _global_batch,
+    ),
+    Rule(("seq_length", "max_position_embeddings"), _sequence),
+    Rule(("lr", "min_lr"), _learning_rate),
+    Rule(("warmup_fraction",), _warmup),
+    Rule(("run_type", "data_type"), _handler),
+    Rule(_SCHEDULE, _iterations),
+    Rule(("save_interval", "epochs", *_SCHEDULE), _saving),
+)

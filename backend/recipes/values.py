@@ -1,0 +1,179 @@
+"""One value of one field: from data, from text, to text, and the limits it must keep."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from typing import Any
+
+from backend.problems import InputError, Problem, Severity
+from backend.recipes.field import Field
+from backend.recipes.numbers import number_text
+from backend.translation import _
+
+_WORDS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
+
+
+def term(field: Field) -> str:
+    """The field as people of the trade call it: the guide's variable, else the standard name."""
+    return field.guide_name or field.name
+
+
+def typed_value(field: Field, raw: object) -> tuple[Any, tuple[Problem, ...]]:
+    """`raw` (as TOML or JSON gives it) as the type that the field has, and what is wrong with it.
+
+    A value with problems must not be used. `None` is accepted where it is the default.
+    """
+    if raw is None and field.default is None:
+        return None, ()
+    value = _convert(field.kind, raw)
+    if value is None:
+        return None, (_type_problem(field, raw),)
+    return value, limit_problems(field, value)
+
+
+def limit_problems(field: Field, value: Any) -> tuple[Problem, ...]:
+    """What is wrong with a value of the right type: not a choice, too small, not finite."""
+    if value is None or (value == "" and field.default == ""):
+        return ()
+    if field.choices and value not in field.choices:
+        return (_choice_problem(field, value),)
+    what = _("{term} is {value}").format(term=term(field), value=format_value(field, value))
+    if isinstance(value, float) and not math.isfinite(value):
+        default = format_value(field, field.default)
+        return (_problem(field, what, _("it must be a finite number"), suggestion=default),)
+    if field.minimum is not None and value < field.minimum:
+        least = number_text(int(field.minimum) if field.kind == "int" else field.minimum)
+        why = _("it must be at least {least}").format(least=least)
+        return (_problem(field, what, why, _("take {least} or more").format(least=least), least),)
+    if field.kind == "ints" and (not value or min(value) < 1):
+        return (_problem(field, what, _("it must be a list of whole numbers, each at least 1")),)
+    return ()
+
+
+def parse_value(field: Field, text: str) -> Any:
+    """What somebody typed into a form or after `--set`. Empty text means "not given".
+
+    Raises `InputError`.
+    """
+    text = text.strip()
+    if not text and (field.default is None or field.kind in ("str", "path")):
+        return field.default
+    value, problems = typed_value(field, _read(field.kind, text))
+    if problems:
+        raise InputError(*problems)
+    return value
+
+
+def format_value(field: Field, value: Any) -> str:
+    """As it would be typed: the inverse of `parse_value`."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return number_text(value)
+    if field.kind == "ints":
+        return ",".join(str(item) for item in value)
+    return str(value)
+
+
+def _read(kind: str, text: str) -> object:
+    if kind == "bool":
+        return _WORDS.get(text.casefold(), text)
+    if kind == "int":
+        return _number(int, text)
+    if kind == "float":
+        return _number(float, text)
+    if kind == "ints":
+        return [_number(int, part) for part in re.split(r"[\s,]+", text.strip("[] ,"))]
+    return text
+
+
+def _number(make: type[int] | type[float], text: str) -> object:
+    try:
+        return make(text)
+    except ValueError:
+        return text
+
+
+def _convert(kind: str, raw: object) -> Any:
+    """The value in the field's type, or None when it has another one."""
+    if kind in ("str", "path", "choice"):
+        return raw if isinstance(raw, str) else None
+    if kind == "bool":
+        return raw if isinstance(raw, bool) else None
+    if kind == "ints":
+        if not isinstance(raw, (list, tuple)) or not all(_is_int(item) for item in raw):
+            return None
+        return tuple(raw)
+    if kind == "int":
+        return raw if _is_int(raw) else None
+    return float(raw) if isinstance(raw, (int, float)) and not isinstance(raw, bool) and _fits(raw) else None
+
+
+def _is_int(raw: object) -> bool:
+    return isinstance(raw, int) and not isinstance(raw, bool)
+
+
+def _fits(raw: float) -> bool:
+    try:
+        float(raw)
+    except OverflowError:
+        return False
+    return True
+
+
+def _type_problem(field: Field, raw: object) -> Problem:
+    wanted = {
+        "int": _("a whole number"),
+        "float": _("a number"),
+        "bool": _("true or false"),
+        "ints": _("a list of whole numbers, such as 20,20"),
+    }.get(field.kind, _("text"))
+    suggestion = ""
+    if isinstance(raw, float) and raw.is_integer() and field.kind == "int":
+        suggestion = str(int(raw))
+    elif isinstance(raw, str) and field.kind not in ("str", "path", "choice"):
+        value = _convert(field.kind, _read(field.kind, raw.strip()))
+        suggestion = "" if value is None else format_value(field, value)
+    fix = _("write {value}").format(value=suggestion) if suggestion else ""
+    return _problem(
+        field,
+        _("{term} is {value}").format(term=term(field), value=shown(raw)),
+        why=_("it must be {wanted}").format(wanted=wanted),
+        fix=fix,
+        suggestion=suggestion,
+    )
+
+
+def _choice_problem(field: Field, value: str) -> Problem:
+    same = [choice for choice in field.choices if choice.casefold() == str(value).casefold()]
+    near = same or nearest(str(value), field.choices)
+    return _problem(
+        field,
+        _("{term} is {value}").format(term=term(field), value=shown(value)),
+        why=_("it must be one of {choices}").format(choices=", ".join(field.choices)),
+        fix=_("did you mean {name}?").format(name=near[0]) if near else "",
+        suggestion=near[0] if near else "",
+    )
+
+
+def nearest(word: str, names: tuple[str, ...]) -> list[str]:
+    """Names that look like `word`, best first, whatever their case."""
+    folded: dict[str, str] = {}
+    for name in names:
+        folded.setdefault(name.casefold(), name)
+    matches = difflib.get_close_matches(word.casefold().replace("-", "_"), folded, n=3, cutoff=0.6)
+    return [folded[match] for match in matches]
+
+
+def shown(raw: object) -> str:
+    """A value as a person wrote it, cut where it is long."""
+    text = repr(raw)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _problem(field: Field, what: str, why: str = "", fix: str = "", suggestion: str = "") -> Problem:
+    return Problem(field.name, Severity.ERROR, what, why, fix, suggestion)

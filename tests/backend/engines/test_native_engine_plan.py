@@ -1,0 +1,172 @@
+"""The native engine's plan: what each node runs, and the jobs it is handed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import asdict, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.catalog.catalog_files import find_model, load_models
+from backend.engines.choose import engine_named
+from backend.engines.native import FAMILIES
+from backend.engines.stages import NodeCommand, Site
+from backend.events import StageName
+from backend.inventory import Node
+from backend.problems import Severity
+from backend.recipes.fields import Recipe
+
+ENGINE = engine_named("native")
+RUN = "/home/ma-user/ws/.npudeck/runs/r7-3f2a91"
+
+
+def job_of(plan, stage):
+    (file,) = plan.stage(stage).commands[0].files
+    return json.loads(file.text)
+
+
+def test_prepares_on_the_first_node_and_trains_on_all(recipe, architecture, site):
+    plan = ENGINE.plan(recipe, architecture, site)
+    assert [stage.name for stage in plan.stages] == [StageName.DATA, StageName.WEIGHTS, StageName.TRAIN]
+    assert [[command.node for command in stage.commands] for stage in plan.stages] == [
+        ["n00"],
+        ["n00"],
+        ["n00", "n01", "n02", "n03"],
+    ]
+    assert plan.log_node == "n03"
+    assert plan.blockers == ()
+    assert plan.requirements.npus_per_node == 8
+    assert plan.requirements.readable == (recipe.data_path, recipe.hf_weights)
+    assert plan.requirements.stages_code
+
+
+def test_each_node_runs_its_task(recipe, architecture, site):
+    plan = ENGINE.plan(recipe, architecture, site)
+    code = "/home/ma-user/ws/.npudeck/code/0.1.0/node.zip"
+    (data,) = plan.stage(StageName.DATA).commands
+    assert data.argv == ("python3", "-u", code, "data", f"{RUN}/data.json")
+    assert data.working_directory == RUN
+    assert [file.path for file in data.files] == [f"{RUN}/data.json"]
+    last = plan.stage(StageName.TRAIN).commands[3]
+    assert last.argv[3:] == ("train", f"{RUN}/train.json")
+    assert last.environment == (
+        ("MASTER_ADDR", "192.0.2.1"),
+        ("MASTER_PORT", "6000"),
+        ("NNODES", "4"),
+        ("NODE_RANK", "3"),
+    )
+
+
+def test_jobs_agree_with_each_other(recipe, architecture, site):
+    plan = ENGINE.plan(recipe, architecture, site)
+    data, weights, train = (
+        job_of(plan, name) for name in (StageName.DATA, StageName.WEIGHTS, StageName.TRAIN)
+    )
+    assert data == {
+        "input": recipe.data_path,
+        "output_prefix": "/shared/processed_for_input/llama2-70b/data/pretrain/train-00000",
+        "tokenizer": recipe.hf_weights,
+        "tokenizer_type": "PretrainedFromHF",
+        "handler": "GeneralPretrainHandler",
+        "json_keys": ["text"],
+        "append_eod": True,
+        "workers": None,
+    }
+    assert weights["output_directory"] == "/shared/processed_for_input/llama2-70b/converted_weights_TP8PP4"
+    assert weights["architecture"] == train["architecture"] == asdict(architecture)
+    assert weights["layers_per_stage"] == train["layers_per_stage"] == [20, 20, 20, 20]
+    assert train["data_prefix"] == data["output_prefix"] + "_text_document"
+    assert train["load_directory"] == weights["output_directory"]
+    assert (
+        train["save_directory"] == "/shared/saved_dir_for_output/llama2-70b/saved_models/pretrain/r7-3f2a91"
+    )
+    assert (train["train_iterations"], train["data_parallel"], train["dtype"]) == (45, 1, "bf16")
+
+
+def test_the_job_files_of_all_nodes_are_the_same(recipe, architecture, site):
+    commands = ENGINE.plan(recipe, architecture, site).stage(StageName.TRAIN).commands
+    assert len({command.files[0].text for command in commands}) == 1
+
+
+def test_the_recipes_own_folders_win(recipe, architecture, site):
+    own = replace(
+        recipe,
+        processed_directory="/fast/in/",
+        checkpoint_directory="/fast/out",
+        tokenizer_path="/shared/tokenizers/llama2",
+        layers_per_stage=(19, 21, 21, 19),
+        data_path="/shared/corpus/",
+    )
+    plan = ENGINE.plan(own, architecture, site)
+    assert job_of(plan, StageName.DATA)["tokenizer"] == "/shared/tokenizers/llama2"
+    assert job_of(plan, StageName.DATA)["output_prefix"] == "/fast/in/data/pretrain/corpus"
+    train = job_of(plan, StageName.TRAIN)
+    assert train["load_directory"] == "/fast/in/converted_weights_TP8PP4_L19-21-21-19"
+    assert train["save_directory"] == "/fast/out"
+    elsewhere = ENGINE.plan(replace(recipe, output_directory="/fast/all/"), architecture, site)
+    assert job_of(elsewhere, StageName.TRAIN)["save_directory"] == (
+        "/fast/all/llama2-70b/saved_models/pretrain/r7-3f2a91"
+    )
+
+
+def test_one_node_meets_itself(recipe, architecture, site):
+    alone = replace(recipe, nodes=1, pipeline_parallel=1)
+    plan = ENGINE.plan(alone, architecture, replace(site, nodes=site.nodes[:1]))
+    assert plan.stage(StageName.TRAIN).commands[0].environment[0] == ("MASTER_ADDR", "127.0.0.1")
+
+
+@pytest.mark.parametrize("run_type", ["sft", "lora"])
+def test_other_run_types_are_shown_but_not_launched(recipe, architecture, site, run_type):
+    tuning = replace(recipe, run_type=run_type, data_type="GeneralInstructionHandler")
+    plan = ENGINE.plan(tuning, architecture, site)
+    assert [problem.field for problem in plan.blockers] == ["run_type"]
+    (warning,) = ENGINE.check(tuning)
+    assert (warning.field, warning.severity) == ("run_type", Severity.WARNING)
+
+
+@pytest.mark.parametrize("model", load_models(), ids=lambda model: model.name)
+def test_other_families_are_shown_but_not_launched(recipe, site, model):
+    plan = ENGINE.plan(replace(recipe, model=model.name), model.architecture, site)
+    known = model.architecture.family in FAMILIES
+    assert [problem.field for problem in plan.blockers] == ([] if known else ["model"])
+    assert [problem.field for problem in ENGINE.check(replace(recipe, model=model.name))] == (
+        [] if known else ["model"]
+    )
+
+
+def test_the_site_must_fit(recipe, architecture, site):
+    small = replace(site.nodes[0], npus=4)
+    wrong = replace(site, nodes=(small, site.nodes[1], site.nodes[1]))
+    problems = ENGINE.plan(recipe, architecture, wrong).blockers
+    assert [problem.field for problem in problems] == ["nodes", "nodes", "npus_per_node"]
+    assert all(problem.severity is Severity.ERROR for problem in problems)
+
+
+def test_says_that_it_does_not_convert_back(recipe):
+    (problem,) = ENGINE.check(replace(recipe, convert_to_hf=True))
+    assert (problem.field, problem.suggestion) == ("convert_to_hf", "false")
+
+
+TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1)
+
+
+@given(TEXT, TEXT, TEXT, TEXT)
+def test_hostile_text_stays_one_word(path, work, address, python):
+    recipe = Recipe(model="llama2-7b", data_path=path, hf_weights=path, train_iterations=1)
+    site = Site(
+        "r1", (Node("a", "a", address, 8, work, python=python), Node("b", "b", "b", 8, work)), path, "1"
+    )
+    plan = ENGINE.plan(replace(recipe, nodes=2), find_model("llama2-7b").architecture, site)
+    for stage in plan.stages:
+        for command in stage.commands:
+            assert_reads_back(command)
+    assert job_of(plan, StageName.DATA)["input"] == path
+
+
+def assert_reads_back(command: NodeCommand) -> None:
+    words = shlex.split(command.shell_line())
+    assignments = [f"{name}={value}" for name, value in command.environment]
+    assert words == [*assignments, *command.argv]
