@@ -13,8 +13,12 @@ def register(commands: Commands) -> None:
     """Declare the commands of this group."""
     parser = add_command(commands, "launch", _("start a run from a recipe, and follow it"), launch)
     parser.add_argument("recipe", metavar="RECIPE", help=_("recipe file (`npudeck recipe new` makes one)"))
-    parser.add_argument("--nodes", metavar="NODES", help=_("node set, in rank order (default: the first free ones)"))
-    parser.add_argument("--dry-run", action="store_true", help=_("show exactly what would run on each node, and stop"))
+    parser.add_argument(
+        "--nodes", metavar="NODES", help=_("node set, in rank order (default: the first free ones)")
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help=_("show exactly what would run on each node, and stop")
+    )
     parser.add_argument("--detach", action="store_true", help=_("return as soon as the run is under way"))
     add_json(parser)
     hidden = commands.add_parser("supervise")
@@ -24,14 +28,15 @@ def register(commands: Commands) -> None:
 
 def launch(arguments: argparse.Namespace) -> int:
     from backend.cli.output import print_json, print_line
+    from backend.engines.choose import check_all
     from backend.fleet.inventory_files import find_inventory, load_inventory, node_names
     from backend.recipes.recipe_files import load_recipe
-    from backend.runs.run_site_files import check, create_run, preview
+    from backend.runs.run_site_files import create_run, preview
 
     inventory = load_inventory(find_inventory(arguments.inventory))
     recipe = load_recipe(arguments.recipe)
     wanted = node_names(arguments.nodes, inventory) if arguments.nodes else ()
-    for problem in check(recipe):
+    for problem in check_all(recipe):
         if problem.severity.value == "warning":
             diagnostics.say_problem(problem)
     if arguments.dry_run:
@@ -55,7 +60,9 @@ def launch(arguments: argparse.Namespace) -> int:
             print_json({"run_id": created.run_id, "nodes": list(created.nodes)}, compact=True)
         else:
             print_line(created.run_id)
-        diagnostics.say(_("`npudeck watch {run}` follows it, `npudeck stop {run}` ends it").format(run=created.run_id))
+        diagnostics.say(
+            _("`npudeck watch {run}` follows it, `npudeck stop {run}` ends it").format(run=created.run_id)
+        )
         return diagnostics.OK
 
     from backend.cli.runs import follow_to_end

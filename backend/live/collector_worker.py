@@ -16,7 +16,9 @@ INTERVAL_S = 2.0
 class Collector:
     """Observe every node of a fleet until closed. A node that is silent delays nobody."""
 
-    def __init__(self, inventory: Inventory, queue: asyncio.Queue[Event], interval_s: float = INTERVAL_S) -> None:
+    def __init__(
+        self, inventory: Inventory, queue: asyncio.Queue[Event], interval_s: float = INTERVAL_S
+    ) -> None:
         self._inventory = inventory
         self._queue = queue
         self._interval_s = interval_s

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from backend.engines.choose import check_all
 from backend.engines.stages import LaunchPlan
 from backend.events import Event
 from backend.inventory import Inventory
@@ -58,9 +59,7 @@ class ConsoleDesk:
             await asyncio.sleep(TICK_S)
 
     def check(self, recipe: Recipe) -> tuple[Problem, ...]:
-        from backend.runs.run_site_files import check
-
-        return check(recipe)
+        return check_all(recipe)
 
     def preview(self, recipe: Recipe) -> LaunchPlan:
         from backend.runs.run_site_files import preview

@@ -39,4 +39,8 @@ def read_lines(run_id: str, source: str, offset: int, limit: int) -> LogChunk:
     if not end and len(data) >= limit:
         end = len(data)
     text = data[:end].decode("utf-8", "replace")
-    return LogChunk(tuple(text.split("\n")[:-1] if text.endswith("\n") else text.split("\n") if text else ()), start, start + end)
+    return LogChunk(
+        tuple(text.split("\n")[:-1] if text.endswith("\n") else text.split("\n") if text else ()),
+        start,
+        start + end,
+    )

@@ -36,7 +36,9 @@ class RunFeed:
         revived = 0.0
         while True:
             events, self._position = await asyncio.to_thread(self._store.read_since, self._position)
-            self._book.apply(event for event in events if type(event).__name__ in ("RunCreated", "RunStateChanged"))
+            self._book.apply(
+                event for event in events if type(event).__name__ in ("RunCreated", "RunStateChanged")
+            )
             for event in events:
                 self._queue.put_nowait(event)
             if time.monotonic() - revived > _REVIVE_S:

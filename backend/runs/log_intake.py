@@ -101,8 +101,8 @@ class LogIntake:
             self._on_facts(facts)
 
     def _fact(self, record: LogRecord) -> Fact | None:
-        if isinstance(record, IterationRecord) and self._counts:
-            return self._iteration(record)
+        if isinstance(record, IterationRecord) and record.iteration is not None and self._counts:
+            return self._iteration(record, record.iteration)
         if isinstance(record, CheckpointRecord):
             return CheckpointSaved(
                 self._created.run_id, self._clock.now(), record.iteration, record.path or ""
@@ -113,7 +113,7 @@ class LogIntake:
             self._node_line(record)
         return None
 
-    def _iteration(self, record: IterationRecord) -> IterationLogged:
+    def _iteration(self, record: IterationRecord, iteration: int) -> IterationLogged:
         gbs = record.gbs or self._created.global_batch_size
         speed = None
         if record.elapsed_ms:
@@ -122,7 +122,7 @@ class LogIntake:
             run_id=self._created.run_id,
             at=self._clock.now(),
             attempt=1,
-            iteration=record.iteration,
+            iteration=iteration,
             total=record.total,
             consumed_samples=record.consumed_samples,
             elapsed_ms=record.elapsed_ms,

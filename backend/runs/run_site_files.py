@@ -9,19 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from backend.clock import RealClock
-from backend.engines.choose import engine_named
+from backend.engines.choose import check_all, engine_named
 from backend.engines.stages import LaunchPlan, Site
 from backend.events import RunCreated
 from backend.fleet.inventory_files import load_inventory, save_inventory
 from backend.fleet.node_code_files import load_node_code
 from backend.inventory import Inventory, Node
-from backend.problems import ConflictError, InputError, Problem, Severity, errors_of
-from backend.recipes.architecture_files import resolve_architecture
+from backend.problems import ConflictError, InputError, errors_of
+from backend.recipes.check import resolve_architecture
 from backend.recipes.derived import npus, train_iterations
 from backend.recipes.fields import Recipe
 from backend.recipes.recipe_files import load_recipe, save_recipe
 from backend.recipes.recipe_text import recipe_to_toml
-from backend.recipes.rules import check_recipe
 from backend.state.run_state import RunBook
 from backend.store.run_store import Position, RunStore
 from backend.store.state_directory_files import run_directory
@@ -37,16 +36,6 @@ class RunSite:
     inventory: Inventory
     site: Site
     plan: LaunchPlan
-
-
-def check(recipe: Recipe) -> tuple[Problem, ...]:
-    """Every broken rule of the recipe and of its engine, errors first."""
-    try:
-        architecture = resolve_architecture(recipe)
-    except InputError as error:
-        return (*error.problems, *check_recipe(recipe, None))
-    found = check_recipe(recipe, architecture) + engine_named(recipe.engine).check(recipe)
-    return tuple(sorted(found, key=lambda problem: problem.severity is not Severity.ERROR))
 
 
 def choose_nodes(
@@ -103,7 +92,7 @@ def plan_for(
     recipe: Recipe, inventory: Inventory, nodes: Sequence[Node], run_key: str, port: int, code: str
 ) -> tuple[Site, LaunchPlan]:
     """Render everything. Raises `InputError` with all problems of a recipe that breaks rules."""
-    errors = errors_of(check(recipe))
+    errors = errors_of(check_all(recipe))
     if errors:
         raise InputError(*errors)
     site = Site(run_key, tuple(nodes), inventory.shared_directory, code, port, inventory.container)

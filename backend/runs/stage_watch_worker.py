@@ -24,6 +24,7 @@ from backend.store.run_store import RunStore
 from backend.store.state_directory_files import run_directory
 
 POLL_S = 2.0
+_FIRST_POLL_S = 0.25
 _OTHERS_S = 3.0
 
 
@@ -111,6 +112,7 @@ class StageWatch:
 
     async def _poll(self, part: _Part) -> None:
         """Ask the job until it ended. No answer is no evidence: the link is noted, the question repeated."""
+        pause = _FIRST_POLL_S
         while not part.ended:
             try:
                 status = await jobs.status(
@@ -126,7 +128,8 @@ class StageWatch:
                 self._ledger.link(part.node.name, True)
                 self._note(part, status)
             if not part.ended:
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(pause)
+                pause = min(POLL_S, pause * 1.5)
 
     def _note(self, part: _Part, status: JobStatus) -> None:
         evidence = part.intake.evidence

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from backend.clock import Clock, RealClock
 from backend.engines.stages import StagePlan
 from backend.events import Fact, RunStatus, StageName, StageStatus
-from backend.fleet.connect_client import connect
+from backend.fleet.connect_client import connect_inside
 from backend.fleet.leases import LeaseOwner, acquire, release
 from backend.fleet.transport import Transport
 from backend.inventory import Node
@@ -146,7 +146,7 @@ class Supervisor:
         async with watch:
             evidence: list[NodeEvidence] = await watch.outcome()
         if any(item.failed for item in evidence):
-            raise StageFailed(plan.name, failure_sentence(evidence, plan.name.value))
+            raise StageFailed(plan.name, failure_sentence(evidence))
 
     def _take_in(self, facts: list[Fact]) -> None:
         RunBook({self._ledger.run_id: self._ledger.view}).apply(facts)
@@ -176,7 +176,8 @@ class Supervisor:
             sentence = _("npudeck itself failed: {error}").format(error=repr(error))
         await self._end_jobs()
         self._ledger.stage(stage, StageStatus.FAILED, sentence)
-        self._ledger.state(RunStatus.FAILED, sentence + self._missed_words())
+        reason = _("{stage} failed: {sentence}").format(stage=stage.value, sentence=sentence)
+        self._ledger.state(RunStatus.FAILED, reason + self._missed_words())
         if not isinstance(error, StageFailed):
             raise error
 
@@ -266,7 +267,7 @@ async def _supervise(store: RunStore, run_id: str) -> None:
     if not view.active:
         return
     run = open_run(store, view.created)
-    transport = connect(run.inventory)
+    transport = connect_inside(run.inventory)
     try:
         await Supervisor(store, run, view, transport, RealClock()).supervise()
     finally:

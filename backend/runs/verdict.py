@@ -48,13 +48,13 @@ def _order(item: NodeEvidence) -> tuple[int, float]:
     return (0 if killed else 1, at if at is not None else float("inf"))
 
 
-def failure_sentence(evidence: list[NodeEvidence], stage: str) -> str:
-    """One sentence: stage, node, rank, exit code, and the error in the job's own words."""
+def failure_sentence(evidence: list[NodeEvidence]) -> str:
+    """One sentence: node, rank, exit code, and the error in the job's own words; "" when nobody failed."""
     root = first_to_fail(evidence)
     if root is None:
-        return _("stage {stage} failed").format(stage=stage)
+        return ""
     who = root.node if root.rank is None else _("{node} rank {rank}").format(node=root.node, rank=root.rank)
-    text = _("stage {stage} failed on {who}: {how}").format(stage=stage, who=who, how=_how(root))
+    text = f"{who}: {_how(root)}"
     others = sum(1 for item in evidence if item.failed) - 1
     if others:
         text += _("; first of {count} nodes to fail").format(count=others + 1)

@@ -15,7 +15,9 @@ class Memory:
 
 
 def ledger() -> tuple[Ledger, Memory, SteppedClock]:
-    created = RunCreated("r1", 0.0, "u", "m", "pretrain", "native", ("a", "b"), 4, 9, 8, 128, "f", "/i", "", "me")
+    created = RunCreated(
+        "r1", 0.0, "u", "m", "pretrain", "native", ("a", "b"), 4, 9, 8, 128, "f", "/i", "", "me"
+    )
     memory, clock = Memory(), SteppedClock(100.0)
     return Ledger(memory, RunView(created), clock), memory, clock
 

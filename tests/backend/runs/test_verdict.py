@@ -10,22 +10,18 @@ def test_a_killed_rank_is_the_root_even_when_its_peers_fell_earlier() -> None:
         "n2", exit_code=137, ended_at=10.2, rank=3, rank_exit_code=137, rank_signal="SIGKILL", rank_at=10.0
     )
     assert first_to_fail([victim, killed]) is killed
-    sentence = failure_sentence([victim, killed], "train")
-    assert sentence == (
-        "stage train failed on n2 rank 3: killed by SIGKILL (exit code 137); first of 2 nodes to fail"
-    )
+    sentence = failure_sentence([victim, killed])
+    assert sentence == ("n2 rank 3: killed by SIGKILL (exit code 137); first of 2 nodes to fail")
 
 
 def test_the_job_s_own_words_are_kept() -> None:
     problem = Problem("input", Severity.ERROR, "no such file", "it is not there", "put it there")
     item = NodeEvidence("n1", exit_code=1, problem=problem)
-    assert failure_sentence([item], "data") == (
-        "stage data failed on n1: exit code 1; no such file: it is not there; put it there"
-    )
+    assert failure_sentence([item]) == ("n1: exit code 1; no such file: it is not there; put it there")
 
 
 def test_a_lost_job_says_why() -> None:
-    assert "the node was restarted" in failure_sentence([NodeEvidence("n1", lost="reboot")], "train")
+    assert "the node was restarted" in failure_sentence([NodeEvidence("n1", lost="reboot")])
 
 
 def test_nobody_failed() -> None:
