@@ -1,0 +1,43 @@
+"""The `npu-smi` of a demo node: answers `info`, `info -l`, `info -m` and `-v` in the real tool's form.
+
+Run as `python -S -E -m backend.demo.npu_simulator …` by the node's own bin/npu-smi, which sets DEMO_NPUS,
+DEMO_WARNING_NPU and DEMO_NPU_STATE. Nothing but the standard library is imported: an answer takes 50 ms.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from backend.demo import marked_processes
+from backend.demo.npu_load import read_chips
+from backend.demo.npu_smi_text import TOOL_VERSION, info_text, list_text, mapping_text
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print what is asked for; 1 and a complaint for what this simulator does not know."""
+    count = int(os.environ["DEMO_NPUS"])
+    if list(argv) == ["info"]:
+        chips = read_chips(
+            os.environ.get(marked_processes.FLEET, ""),
+            os.environ.get(marked_processes.NODE, ""),
+            count,
+            int(os.environ["DEMO_WARNING_NPU"]),
+            os.environ["DEMO_NPU_STATE"],
+        )
+        sys.stdout.write(info_text(chips))
+    elif list(argv) == ["info", "-l"]:
+        sys.stdout.write(list_text(range(count)))
+    elif list(argv) == ["info", "-m"]:
+        sys.stdout.write(mapping_text(range(count)))
+    elif list(argv) == ["-v"]:
+        sys.stdout.write(f"npu-smi version: {TOOL_VERSION}\n")
+    else:
+        sys.stderr.write("this simulated npu-smi knows: info, info -l, info -m, -v\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

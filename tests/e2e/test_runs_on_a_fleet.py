@@ -1,0 +1,233 @@
+"""Runs as people live them: on a real fleet over SSH, with everything killed that can be killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.demo.demo_control import ask
+from backend.demo.demo_layout import DemoLayout
+from backend.demo.marked_processes import marked
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.torch
+
+
+@dataclass
+class Fleet:
+    """A demo fleet of two nodes and the commands of a user on it."""
+
+    directory: Path
+    state: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def layout(self) -> DemoLayout:
+        return DemoLayout(self.directory)
+
+    def npudeck(self, *words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-P", "-m", "backend.cli", "-i", str(self.directory / "npudeck.toml"), *words]
+        return subprocess.run(
+            argv, capture_output=True, text=True, timeout=timeout, check=False, env=self.environment, cwd="/"
+        )
+
+    def recipe(self, name: str, iterations: int, **changes: object) -> str:
+        text = (self.directory / "recipe.toml").read_text()
+        values = {"train_iterations": iterations, "save_interval": 1000, **changes}
+        lines = []
+        for line in text.splitlines():
+            key = line.split(" = ")[0]
+            lines.append(f"{key} = {json.dumps(values.pop(key))}" if key in values else line)
+        path = self.directory / f"{name}.toml"
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    def launch(self, recipe: str) -> str:
+        done = self.npudeck("launch", recipe, "--detach", "--json")
+        assert done.returncode == 0, done.stderr
+        run_id: str = json.loads(done.stdout)["run_id"]
+        return run_id
+
+    def show(self, run_id: str) -> dict[str, Any]:
+        done = self.npudeck("runs", "show", run_id, "--json")
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def until(
+        self, run_id: str, condition: Callable[[dict[str, Any]], bool], limit_s: float
+    ) -> dict[str, Any]:
+        end = time.monotonic() + limit_s
+        while not condition(run := self.show(run_id)):
+            assert time.monotonic() < end, (run["state"], run["reason"], run["iterations"], run["stages"])
+            time.sleep(0.3)
+        return run
+
+    def ranks(self) -> dict[int, int]:
+        """rank -> pid of everything that trains on the fleet."""
+        found = {}
+        for pid, environment in marked(str(self.layout.root)):
+            if "RANK" in environment:
+                found[int(environment["RANK"])] = pid
+        return found
+
+    def jobs(self) -> list[int]:
+        return [pid for pid, environment in marked(str(self.layout.root)) if "NPUDECK_JOB" in environment]
+
+    def supervisors(self) -> list[int]:
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                    mine = f"XDG_STATE_HOME={self.state}".encode() in (entry / "environ").read_bytes().split(
+                        b"\0"
+                    )
+                except OSError:
+                    continue
+                if b"supervise" in words and mine:
+                    found.append(int(entry.name))
+        return found
+
+    def exactly_once(self, run: dict[str, Any], iterations: int) -> None:
+        assert [item["iteration"] for item in run["iteration_log"]] == list(range(1, iterations + 1))
+        assert run["log_gaps"] == []
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    for name in ("torch", "tokenizers", "safetensors"):
+        pytest.importorskip(name)
+    if not Path("/proc/self/environ").exists():
+        pytest.skip("needs /proc")
+    base = tmp_path_factory.mktemp("fleet")
+    state = base / "state"
+    environment = {**os.environ, "XDG_STATE_HOME": str(state), "PYTHONPATH": str(ROOT)}
+    log = (base / "fleet.log").open("wb")
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "backend.cli",
+            "demo",
+            "fleet",
+            "--nodes",
+            "2",
+            "--dir",
+            str(base / "demo"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=environment,
+        cwd="/",
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline(), (base / "fleet.log").read_text()
+    fleet = Fleet((base / "demo").resolve(), state, environment)
+    yield fleet
+    for pid in fleet.supervisors():
+        os.kill(pid, signal.SIGKILL)
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    process.stdout.close()
+    log.close()
+
+
+def test_a_run_goes_through_every_stage_and_survives_its_supervisor(fleet: Fleet) -> None:
+    run_id = fleet.launch(fleet.recipe("whole", 40))
+    fleet.until(run_id, lambda run: run["iterations"] >= 5, 60)
+    (supervisor,) = fleet.supervisors()
+    os.kill(supervisor, signal.SIGKILL)
+    assert fleet.npudeck("watch", run_id).returncode == 0
+    run = fleet.show(run_id)
+    assert run["state"] == "finished"
+    assert [stage["state"] for stage in run["stages"]] == ["done"] * 5
+    fleet.exactly_once(run, 40)
+    assert run["last_loss"] < run["first_loss"]
+    assert run["checkpoint"]["iteration"] == 40
+    assert fleet.jobs() == []
+    log = fleet.npudeck("logs", run_id).stdout
+    assert log.count("iteration ") >= 40
+
+
+def test_a_lost_link_is_unknown_and_loses_no_line(fleet: Fleet) -> None:
+    run_id = fleet.launch(fleet.recipe("cut", 120))
+    fleet.until(run_id, lambda run: run["iterations"] >= 3, 60)
+    assert ask(fleet.layout, "cut demo-2") == "ok"
+    lost = fleet.until(run_id, lambda run: run["state"] == "unknown", 20)
+    assert [item["node"] for item in lost["unreachable_nodes"]] == ["demo-2"]
+    health = fleet.npudeck("health", "--json")
+    assert health.returncode == 4
+    states = {node["name"]: node["state"] for node in json.loads(health.stdout)["nodes"]}
+    assert states == {"demo-1": "ok", "demo-2": "unreachable"}
+    assert fleet.show(run_id)["state"] == "unknown"
+    assert ask(fleet.layout, "heal demo-2") == "ok"
+    run = fleet.until(run_id, lambda run: run["state"] == "finished", 90)
+    fleet.exactly_once(run, 120)
+
+
+def test_a_killed_rank_fails_the_run_and_leaves_nothing(fleet: Fleet) -> None:
+    run_id = fleet.launch(fleet.recipe("killed", 5000))
+    fleet.until(run_id, lambda run: run["iterations"] >= 2, 60)
+    os.kill(fleet.ranks()[3], signal.SIGKILL)
+    killed_at = time.monotonic()
+    run = fleet.until(run_id, lambda run: run["state"] == "failed", 30)
+    assert time.monotonic() - killed_at < 30
+    assert "demo-2 rank 3: killed by SIGKILL (exit code 137)" in run["reason"]
+    assert fleet.jobs() == []
+    assert not (fleet.directory / "nodes" / "demo-1" / "work" / ".npudeck" / "lease").exists()
+
+
+def test_stop_ends_a_run_everywhere_and_a_second_run_waits_for_free_nodes(fleet: Fleet) -> None:
+    recipe = fleet.recipe("stopped", 5000)
+    run_id = fleet.launch(recipe)
+    second = fleet.npudeck("launch", recipe, "--detach")
+    assert second.returncode == 6
+    assert "nodes are free" in second.stderr
+    fleet.until(run_id, lambda run: run["iterations"] >= 1, 60)
+    stopped = fleet.npudeck("stop", run_id, "--json")
+    assert stopped.returncode == 0
+    assert json.loads(stopped.stdout)["state"] == "stopped"
+    assert fleet.jobs() == []
+    assert fleet.npudeck("stop", run_id, "--json").returncode == 0
+
+
+def test_a_stage_that_fails_says_why_and_starts_nothing(fleet: Fleet) -> None:
+    missing = fleet.npudeck("launch", fleet.recipe("missing", 10, data_path="/nowhere/data.jsonl"))
+    assert missing.returncode == 1
+    assert "/nowhere/data.jsonl cannot be read on demo-1" in missing.stdout
+    assert "Traceback" not in missing.stdout + missing.stderr
+    broken = fleet.directory / "shared" / "training_data" / "broken.parquet"
+    broken.write_bytes(b"this is no parquet")
+    failed = fleet.npudeck("launch", fleet.recipe("broken", 10, data_path=str(broken)))
+    assert failed.returncode == 1
+    assert "data failed: demo-1" in failed.stdout
+    assert "Traceback" not in failed.stdout + failed.stderr
+    assert fleet.jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["launch", "/nowhere.toml"], 3, "/nowhere.toml"),
+        (["runs", "show", "r999"], 3, "there is no run r999"),
+        (["stop", "r999"], 3, "there is no run r999"),
+        (["launch"], 2, "RECIPE"),
+    ],
+)
+def test_bad_words_end_in_one_message(fleet: Fleet, words: list[str], code: int, said: str) -> None:
+    done = fleet.npudeck(*words)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
