@@ -22,7 +22,7 @@ def register(commands: Commands) -> None:
     parser.add_argument("--detach", action="store_true", help=_("return as soon as the run is under way"))
     add_json(parser)
     hidden = commands.add_parser("supervise")
-    hidden.add_argument("run")
+    hidden.add_argument("run", metavar="RUN", help=_("a run, such as r7"))
     hidden.set_defaults(handler=supervise)
 
 

@@ -20,12 +20,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="npudeck",
         description=_("Train large language models on clusters of Ascend NPUs, from one terminal."),
-        epilog=_("Without a command npudeck opens the console. Exit codes: 0 done, 1 the answer is no, 2 usage, "
-                 "3 bad input, 4 a node, 5 this machine, 6 held by somebody else, 130 interrupted."),
+        epilog=_(
+            "Without a command npudeck opens the console. Exit codes: 0 done, 1 the answer is no, 2 usage, "
+            "3 bad input, 4 a node, 5 this machine, 6 held by somebody else, 130 interrupted."
+        ),
     )
     parser.add_argument("--version", action="version", version=f"npudeck {VERSION}")
-    parser.add_argument("-i", "--inventory", metavar="FILE", default=None,
-                        help=_("inventory file (default: $NPUDECK_INVENTORY, else ./npudeck.toml)"))
+    parser.add_argument(
+        "-i",
+        "--inventory",
+        metavar="FILE",
+        default=None,
+        help=_("inventory file (default: $NPUDECK_INVENTORY, else ./npudeck.toml)"),
+    )
     commands = parser.add_subparsers(title=_("commands"), dest="command", metavar=_("COMMAND"))
     for group in GROUPS:
         importlib.import_module(f"backend.cli.{group}").register(commands)

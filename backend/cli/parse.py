@@ -1,9 +1,165 @@
-"""`npudeck parse`."""
+"""`npudeck parse`: what the console would read out of a saved `npu-smi info` or training log."""
 
 from __future__ import annotations
 
-from backend.cli.arguments import Commands
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.cli.arguments import Commands, add_command, add_json
+from backend.problems import InputError
+from backend.translation import _
+
+if TYPE_CHECKING:
+    from backend.events import DeviceReading
+    from backend.probes.npu_smi_info import NpuSmiInfo
+    from backend.telemetry.log_records import LogRecord
+
+_PIECE = 1 << 20
 
 
 def register(commands: Commands) -> None:
     """Declare the commands of this group."""
+    group = commands.add_parser(
+        "parse",
+        help=_("read saved output as the console reads it"),
+        description=_("Read saved output as the console reads it."),
+    )
+    kinds = group.add_subparsers(title=_("what to read"), dest="kind", metavar=_("KIND"), required=True)
+    parser = add_command(kinds, "npu-smi", _("read the output of `npu-smi info`"), _parse_npu_smi)
+    _add_file(parser)
+    parser = add_command(kinds, "log", _("read a training log"), _parse_log)
+    _add_file(parser)
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help=_("file to read; - is standard input"))
+    add_json(parser)
+
+
+def _parse_npu_smi(arguments: argparse.Namespace) -> int:
+    from backend.cli import output
+    from backend.probes.npu_smi_info import parse
+
+    info = parse(b"".join(_pieces(arguments.file)).decode("utf-8", "replace"))
+    if arguments.json:
+        output.print_json(_npu_smi_json(info))
+    else:
+        _print_npu_smi(info)
+    return 0
+
+
+def _parse_log(arguments: argparse.Namespace) -> int:
+    from backend.cli import output
+    from backend.telemetry.training_log import TrainingLogParser, summarise
+
+    parser = TrainingLogParser()
+    records: list[LogRecord] = []
+    for piece in _pieces(arguments.file):
+        records += parser.feed(piece)
+    records += parser.close()
+    summary = summarise(records)
+    if arguments.json:
+        output.print_json(summary)
+    else:
+        _print_log(summary)
+    return 0
+
+
+def _pieces(name: str) -> Iterator[bytes]:
+    """The bytes of a file, or of standard input for `-`. Raises InputError if it cannot be read."""
+    try:
+        if name == "-":
+            while piece := sys.stdin.buffer.read(_PIECE):
+                yield piece
+            return
+        with Path(name).open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+    except (OSError, ValueError) as error:
+        raise InputError.because(
+            _("{name} cannot be read").format(name=name),
+            getattr(error, "strerror", None) or str(error),
+            _("name a file that exists and is readable, or - for standard input"),
+            field="FILE",
+        ) from error
+
+
+def _npu_smi_json(info: NpuSmiInfo) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    processes = [asdict(process) for process in info.processes]
+    for process in processes:
+        del process["container_pid"]
+    return {
+        "tool_version": info.tool_version,
+        "devices": [asdict(device) for device in info.devices],
+        "processes": processes,
+    }
+
+
+def _print_npu_smi(info: NpuSmiInfo) -> None:
+    from backend.cli import output
+
+    version = info.tool_version or _("unknown")
+    output.print_line(
+        _("npu-smi {version}, chips: {devices}, processes: {processes}").format(
+            version=version, devices=len(info.devices), processes=len(info.processes)
+        )
+    )
+    if info.devices:
+        columns = [_("NPU"), _("chip"), _("name"), _("health"), "W", "°C", "AICore %", _("memory MB")]
+        output.print_table(columns, [_device_row(device) for device in info.devices])
+
+
+def _device_row(device: DeviceReading) -> list[str]:
+    # HBM where there is any; 310 has only DDR
+    used, total = device.hbm_used_mb, device.hbm_total_mb
+    if total is None:
+        used, total = device.memory_used_mb, device.memory_total_mb
+    return [
+        str(device.npu_id),
+        str(device.chip_id),
+        device.name,
+        device.health,
+        _shown(device.power_w),
+        _shown(device.temp_c),
+        _shown(device.aicore_pct),
+        f"{_shown(used)} / {_shown(total)}",
+    ]
+
+
+def _print_log(summary: dict[str, Any]) -> None:
+    from backend.cli import output
+
+    iterations, checkpoints = summary["iterations"], summary["checkpoints"]
+    output.print_line(
+        _("iterations: {iterations}, validations: {validations}, checkpoints: {checkpoints}").format(
+            iterations=len(iterations),
+            validations=len(summary["validation"]),
+            checkpoints=len(checkpoints),
+        )
+    )
+    if not summary["training_started"]:
+        output.print_line(_("Training has not begun in this log."))
+    if iterations:
+        last = iterations[-1]
+        output.print_line(
+            _("last iteration: {iteration}/{total}, lm loss {loss}, {elapsed} ms, skipped {skipped}").format(
+                iteration=_shown(last["iteration"]),
+                total=_shown(last["total"]),
+                loss=_shown(last["lm_loss"]),
+                elapsed=_shown(last["elapsed_ms"]),
+                skipped=_shown(last["skipped"]),
+            )
+        )
+    if checkpoints:
+        last = checkpoints[-1]
+        text = _("last checkpoint: iteration {iteration} in {path}")
+        output.print_line(text.format(iteration=last["iteration"], path=_shown(last["path"])))
+
+
+def _shown(value: object) -> str:
+    return "-" if value is None else str(value)

@@ -29,7 +29,9 @@ def register(commands: Commands) -> None:
 def _declare_new(actions: Commands) -> None:
     parser = add_command(actions, "new", _("make a recipe with the guide's layout for a model"), _new)
     parser.add_argument("model", metavar="MODEL", help=_("name or alias, see `npudeck models list`"))
-    parser.add_argument("--run-type", required=True, choices=("pretrain", "sft", "lora"))
+    parser.add_argument(
+        "--run-type", required=True, choices=("pretrain", "sft", "lora"), help=_("what kind of training")
+    )
     parser.add_argument("--seq-length", type=int, metavar="N", help=_("tokens of one sample"))
     parser.add_argument("-o", "--output", metavar="FILE", help=_("write there (default: print it)"))
     parser.add_argument("--force", action="store_true", help=_("overwrite FILE"))

@@ -23,21 +23,28 @@ def register(commands: Commands) -> None:
     listing = add_command(inner, "list", _("every run, newest first"), list_runs)
     add_json(listing)
     showing = add_command(inner, "show", _("one run: state, stages, every iteration"), show_run)
-    showing.add_argument("run", metavar="RUN")
+    showing.add_argument("run", metavar="RUN", help=_("a run, such as r7"))
     add_json(showing)
 
     watching = add_command(commands, "watch", _("follow a run until it ends"), watch)
-    watching.add_argument("run", metavar="RUN")
+    watching.add_argument("run", metavar="RUN", help=_("a run, such as r7"))
     add_json(watching)
 
-    logs = add_command(commands, "logs", _("print a run's log, byte for byte as the node wrote it"), print_logs)
-    logs.add_argument("run", metavar="RUN")
+    logs = add_command(
+        commands, "logs", _("print a run's log, byte for byte as the node wrote it"), print_logs
+    )
+    logs.add_argument("run", metavar="RUN", help=_("a run, such as r7"))
     logs.add_argument("-f", "--follow", action="store_true", help=_("go on until the run ends"))
-    logs.add_argument("--stage", default="train", choices=("data", "weights", "train"))
+    logs.add_argument(
+        "--stage",
+        default="train",
+        choices=("data", "weights", "train"),
+        help=_("which stage (default: train)"),
+    )
     logs.add_argument("--node", metavar="NODE", help=_("whose log (default: the node that prints the loss)"))
 
     stopping = add_command(commands, "stop", _("end a run on all its nodes"), stop)
-    stopping.add_argument("run", metavar="RUN")
+    stopping.add_argument("run", metavar="RUN", help=_("a run, such as r7"))
     stopping.add_argument("--no-wait", action="store_true", help=_("do not wait until it has ended"))
     add_json(stopping)
 
@@ -59,7 +66,18 @@ def list_runs(arguments: argparse.Namespace) -> int:
         print_line(_("no runs yet; `npudeck launch RECIPE` starts one"))
     else:
         print_table(
-            [_("run"), _("model"), _("type"), _("nodes"), _("state"), _("iteration"), _("loss"), _("tokens/s/NPU"), _("age"), _("who")],
+            [
+                _("run"),
+                _("model"),
+                _("type"),
+                _("nodes"),
+                _("state"),
+                _("iteration"),
+                _("loss"),
+                _("tokens/s/NPU"),
+                _("age"),
+                _("who"),
+            ],
             [_row(run, now) for run in runs],
         )
     return diagnostics.OK
@@ -108,14 +126,30 @@ def show_run(arguments: argparse.Namespace) -> int:
     print_line(f"{run.run_id}  {run.created.model} {run.created.run_type}  {run.state.value}")
     if run.reason:
         print_line(f"  {run.reason}")
-    print_line("  " + _("nodes {nodes} · {npus} NPUs · by {actor}, {age} ago").format(
-        nodes=", ".join(run.created.nodes), npus=run.created.npus, actor=run.created.actor, age=age(now - run.created.at)))
+    print_line(
+        "  "
+        + _("nodes {nodes} · {npus} NPUs · by {actor}, {age} ago").format(
+            nodes=", ".join(run.created.nodes),
+            npus=run.created.npus,
+            actor=run.created.actor,
+            age=age(now - run.created.at),
+        )
+    )
     for stage in run.stages.values():
         print_line(f"  {stage.name.value:<8} {stage.state.value:<8} {stage.text}".rstrip())
     if run.last is not None and summary.first_loss is not None and summary.last_loss is not None:
-        print_line("  " + _("iteration {iteration:,} of {total:,} · loss {first:.3f} → {last:.3f} · {speed:,.0f} tokens/s/NPU").format(
-            iteration=summary.iterations, total=run.created.total_iterations, first=summary.first_loss,
-            last=summary.last_loss, speed=summary.tokens_per_s_per_npu or 0))
+        print_line(
+            "  "
+            + _(
+                "iteration {iteration:,} of {total:,} · loss {first:.3f} → {last:.3f} · {speed:,.0f} tokens/s/NPU"
+            ).format(
+                iteration=summary.iterations,
+                total=run.created.total_iterations,
+                first=summary.first_loss,
+                last=summary.last_loss,
+                speed=summary.tokens_per_s_per_npu or 0,
+            )
+        )
     for gap in run.gaps:
         print_line("  " + _("the log of {node} has a gap: {why}").format(node=gap.node, why=gap.why))
     return diagnostics.OK
@@ -143,7 +177,11 @@ def follow_to_end(store: RunStore, run_id: str, *, json: bool) -> int:
     try:
         run = follow_run(store, run_id, tell)
     except KeyboardInterrupt:
-        diagnostics.say(_("{run} goes on; `npudeck watch {run}` follows it, `npudeck stop {run}` ends it").format(run=run_id))
+        diagnostics.say(
+            _("{run} goes on; `npudeck watch {run}` follows it, `npudeck stop {run}` ends it").format(
+                run=run_id
+            )
+        )
         return diagnostics.INTERRUPTED
     if json:
         print_json({"event": "RunSummary", **summarize(run, RealClock().now()).to_json()}, compact=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "demo-llama"
 SEED = 1234
-INIT_STD = 0.02
+INIT_STD = 0.06
 END_OF_TEXT = "<|endoftext|>"
 # one million parameters: large enough to learn, small enough for four processes on a laptop
 ARCHITECTURE = Architecture(
@@ -83,9 +83,9 @@ def demo_recipe(layout: DemoLayout) -> Recipe:
         global_batch_size=8,
         seq_length=128,
         max_position_embeddings=ARCHITECTURE.max_position,
-        lr=3e-3,
-        min_lr=3e-4,
-        train_iterations=120,
+        lr=8e-3,
+        min_lr=8e-4,
+        train_iterations=160,
         warmup_fraction=0.05,
         save_interval=60,
         engine="native",

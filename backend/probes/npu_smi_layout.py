@@ -1,0 +1,95 @@
+"""Which columns a table of `npu-smi info` has: told by its header words, never by its widths."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+LONGEST_LINE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceColumns:
+    """The device table. 950 has four cells a row and prints no chip; A3 prints the physical id."""
+
+    cells: int = 3
+    has_phy_id: bool = False
+    has_memory: bool = True
+    has_hbm: bool = False
+    prints_chip: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessColumns:
+    """The process table: `cells` in a row, and which of them holds what (`container_pid` from 26.x on)."""
+
+    cells: int
+    has_chip: bool
+    pid: int
+    name: int
+    memory: int
+    container_pid: int | None
+
+
+def clean_lines(text: str) -> list[str]:
+    """Lines without colours, control characters, and what no table row can be (longer than LONGEST_LINE)."""
+    lines = re.split(r"[\r\n]+", text)
+    return [_CONTROL.sub("", line).rstrip() for line in lines if len(line) <= LONGEST_LINE]
+
+
+def is_separator(line: str) -> bool:
+    """A border. Docs write `|` for its `+`, or drop the last one; a log prefix may stand before it."""
+    prefix = line.rstrip("-=+| \t")
+    border = line[len(prefix) :]
+    return ("---" in border or "===" in border) and (not prefix or border[0] in " \t+|")
+
+
+def split_cells(line: str) -> list[str]:
+    """What stands between the bars. Text before the first bar (prompt, timestamp) is no cell."""
+    parts = [part.strip() for part in line.split("|")]
+    return parts[1:-1] if len(parts) > 2 and not parts[-1] else parts[1:]
+
+
+def device_columns(line: str) -> DeviceColumns | None:
+    """The columns, if `line` is the second header line of a device table (the one with Bus-Id)."""
+    words = line.lower()
+    if "bus-id" not in words or "|" not in words:
+        return None
+    wide = "npu util" in words
+    return DeviceColumns(
+        cells=4 if wide else 3,
+        has_phy_id="phy-id" in words,
+        has_memory="memory-usage" in words,
+        has_hbm="hbm-usage" in words,
+        prints_chip=not wide,
+    )
+
+
+def is_device_header(line: str) -> bool:
+    """The first header line of a device table."""
+    words = line.lower()
+    return "|" in words and "health" in words and "name" in words and "temp" in words
+
+
+def process_columns(line: str) -> ProcessColumns | None:
+    """The columns, if `line` is the header of a process table."""
+    names = [" ".join(cell.lower().split()) for cell in split_cells(line)]
+    if "process id" not in names or "process name" not in names:
+        return None
+    first = names.index("process id") - 1
+    if first < 0:
+        return None
+    names = names[first:]
+    memory = next((index for index, name in enumerate(names) if name.startswith("process memory")), -1)
+    inside = next((index for index, name in enumerate(names) if "in container" in name), None)
+    if memory < 0:
+        return None
+    return ProcessColumns(
+        cells=len(names),
+        has_chip="chip" in names[0],
+        pid=1,
+        name=names.index("process name"),
+        memory=memory,
+        container_pid=inside,
+    )
