@@ -1,0 +1,61 @@
+"""What this rank computes on, and the library that its collectives go through."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from gettext import gettext as _
+
+import torch
+
+from backend.node.job_lines import JobError
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """`backend` is torch.distributed's name: hccl on NPUs, nccl on GPUs, gloo on CPUs."""
+
+    device: torch.device
+    backend: str
+
+
+def choose_device(local_rank: int, ranks_on_node: int) -> Accelerator:
+    """The NPU, GPU or CPU of a local rank. Raises JobError.
+
+    An NPU library that is installed but broken is an error: falling back to the CPU would look like a run
+    that works, and be a thousand times too slow.
+    """
+    if importlib.util.find_spec("torch_npu") is not None:
+        return _npu(local_rank, ranks_on_node)
+    if torch.cuda.is_available():
+        _check_count(torch.cuda.device_count(), ranks_on_node)
+        torch.cuda.set_device(local_rank)
+        return Accelerator(torch.device("cuda", local_rank), "nccl")
+    torch.set_num_threads(1)
+    return Accelerator(torch.device("cpu"), "gloo")
+
+
+def _npu(local_rank: int, ranks_on_node: int) -> Accelerator:
+    try:
+        import torch_npu
+    except Exception as error:
+        raise JobError(
+            "npus_per_node",
+            _("torch_npu is installed on this node but does not import"),
+            str(error).partition("\n")[0],
+            _("source CANN's set_env.sh, and check that torch and torch_npu have the same version"),
+        ) from error
+    _check_count(torch_npu.npu.device_count(), ranks_on_node)
+    torch_npu.npu.set_device(local_rank)
+    return Accelerator(torch.device("npu", local_rank), "hccl")
+
+
+def _check_count(present: int, wanted: int) -> None:
+    if present < wanted:
+        raise JobError(
+            "npus_per_node",
+            _("{wanted} devices are wanted on this node, {present} are visible").format(
+                wanted=wanted, present=present
+            ),
+            _("each rank needs a device of its own"),
+        )

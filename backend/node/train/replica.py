@@ -1,0 +1,161 @@
+"""This rank's part of the model and everything that one training step does to it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from gettext import gettext as _
+from typing import Dict, List, Mapping, Optional
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from backend.node.job_lines import JobError
+from backend.node.train.flat_parameters import FlatParameters, Traits
+from backend.node.train.grid import Grid
+from backend.node.train.model import EMBEDDING, HEAD, Stage
+from backend.node.train.optimizer import AdamW, clip_scale, norm_and_loss
+from backend.node.train.pipeline import Pipeline
+from backend.node.train.process_groups import Groups
+from backend.node.train.train_job import TrainJob
+from backend.node.train.vocab_loss import vocab_parallel_loss
+
+TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Means over the global batch, known to every rank. When not `finite`, nothing was updated."""
+
+    loss: float
+    grad_norm: float
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+
+
+class Replica:
+    """One rank of the model with its optimizer. `weights` are its shard: flat mcore names, any dtype.
+
+    Raises JobError naming the tensor when one is missing, too many or of another shape.
+    """
+
+    def __init__(
+        self,
+        job: TrainJob,
+        grid: Grid,
+        groups: Groups,
+        device: torch.device,
+        weights: Mapping[str, Tensor],
+    ) -> None:
+        self.job = job
+        self.grid = grid
+        self.groups = groups
+        vocab_rows = _local_vocab_rows(job, grid, weights)
+        layers = job.layers_per_stage[grid.pp_rank]
+        self.stage = Stage(job.shape, layers, vocab_rows, grid, groups.tensor)
+        _check_names({name: tuple(p.shape) for name, p in self.stage.named_parameters()}, weights)
+        traits = {name: _traits(name, p, job, grid) for name, p in self.stage.named_parameters()}
+        dtype = TORCH_DTYPES[job.dtype]
+        self.parameters = FlatParameters(self.stage, traits, dtype, device)
+        for name in traits:
+            self.parameters.load(name, weights[name])
+        self.optimizer = AdamW(self.parameters, job.weight_decay)
+        shape = (job.micro_batch_size, job.seq_length, job.shape.hidden)
+        self._pipeline = Pipeline(grid, self._forward, shape, dtype, device)
+        self._batches: List[Tensor] = []
+
+    def step(self, batches: List[Tensor], lr: float) -> StepResult:
+        """One iteration over this data parallel rank's micro batches, int64 [batch, seq + 1] each.
+
+        A stage in the middle needs none.
+        """
+        loss = self.compute_gradients(batches)
+        sums = norm_and_loss(self.parameters, loss, counts=self.grid.dp_rank == 0)
+        dist.all_reduce(sums)
+        square, mean_loss = sums.tolist()
+        result = StepResult(mean_loss, math.sqrt(square) if square >= 0.0 else math.nan)
+        if result.finite:
+            self.optimizer.step(lr, clip_scale(result.grad_norm, self.job.clip_grad))
+        return result
+
+    def compute_gradients(self, batches: List[Tensor]) -> Tensor:
+        """Fill the gradient buffer with the gradient of the mean loss over the global batch.
+
+        Answers this rank's share of that loss (fp32 scalar): the shares of all ranks add up to it.
+        """
+        self._batches = batches
+        loss = self._pipeline.run(self.job.num_micro_batches)
+        self._add_tied_gradients()
+        if self.groups.data is not None:
+            dist.all_reduce(self.parameters.gradient, group=self.groups.data)
+            self.parameters.gradient.div_(self.grid.dp)
+        return loss / self.grid.dp if self.grid.tp_rank == 0 else torch.zeros_like(loss)
+
+    def _forward(self, states: Optional[Tensor], number: int) -> Tensor:
+        batch = self._batches[number] if self._batches else None
+        if states is None:
+            assert batch is not None, "the first stage reads the data"
+            states = batch[:, :-1]
+        output: Tensor = self.stage(states)
+        if not self.grid.is_last_stage:
+            return output
+        assert batch is not None, "the last stage reads the data"
+        loss = vocab_parallel_loss(
+            output, batch[:, 1:], self.stage.first_row, self.job.shape.vocab, self.groups.tensor
+        )
+        return loss / self.job.num_micro_batches
+
+    def _add_tied_gradients(self) -> None:
+        """Tied embeddings live on the first and on the last stage: both copies take the step of their sum."""
+        ends = self.grid.is_first_stage or self.grid.is_last_stage
+        if not self.job.shape.tie_embeddings or self.groups.embedding is None or not ends:
+            return
+        name = EMBEDDING if self.grid.is_first_stage else HEAD
+        dist.all_reduce(self.parameters.view(self.parameters.gradient, name), group=self.groups.embedding)
+
+
+def _local_vocab_rows(job: TrainJob, grid: Grid, weights: Mapping[str, Tensor]) -> int:
+    """Rows of this rank's embedding and head, as the checkpoint was padded; 0 on a stage in the middle."""
+    if not (grid.is_first_stage or grid.is_last_stage):
+        return 0
+    name = EMBEDDING if grid.is_first_stage else HEAD
+    if name not in weights:
+        raise _wrong_tensor(_("the weights lack the tensor {name}").format(name=name))
+    rows = int(weights[name].shape[0])
+    if rows * grid.tp < job.shape.vocab:
+        what = _("{name} has {rows} rows on each of {tp} ranks, the model has {vocab} tokens")
+        raise _wrong_tensor(what.format(name=name, rows=rows, tp=grid.tp, vocab=job.shape.vocab))
+    return rows
+
+
+def _check_names(expected: Dict[str, tuple[int, ...]], weights: Mapping[str, Tensor]) -> None:
+    for name, shape in expected.items():
+        if name not in weights:
+            raise _wrong_tensor(_("the weights lack the tensor {name}").format(name=name))
+        found = tuple(weights[name].shape)
+        if found != shape:
+            what = _("the tensor {name} has the shape {found}, not {shape}")
+            raise _wrong_tensor(what.format(name=name, found=list(found), shape=list(shape)))
+    for name in weights:
+        if name not in expected:
+            raise _wrong_tensor(_("the weights have a tensor too many: {name}").format(name=name))
+
+
+def _wrong_tensor(what: str) -> JobError:
+    return JobError(
+        "load_directory",
+        what,
+        _("weights, model and layout must agree"),
+        _("convert the weights for this model and layout"),
+    )
+
+
+def _traits(name: str, parameter: Tensor, job: TrainJob, grid: Grid) -> Traits:
+    """Matrices decay, norms and biases do not; a value that several ranks hold counts on one of them."""
+    is_norm = "layernorm" in name
+    is_second_copy = name == HEAD and job.shape.tie_embeddings
+    counted = not is_second_copy and not (is_norm and grid.tp_rank > 0)
+    return Traits(decayed=parameter.dim() > 1, counted=counted)
