@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -86,7 +87,7 @@ class Here:
     async def _start(self, argv: Sequence[str]) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self.environment
+            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=self.environment, start_new_session=True
         )
 
 
@@ -192,7 +193,7 @@ async def test_unreachable_and_back(here: Here) -> None:
 async def test_killed_resident_command_is_replaced(here: Here) -> None:
     watched = Watched(here)
     await watched.until(NodeObserved)
-    here.opened[0].process.kill()
+    os.killpg(here.opened[0].process.pid, signal.SIGKILL)
     await watched.until(NodeObserved, 3)
     await watched.end()
     assert len(here.opened) == 2

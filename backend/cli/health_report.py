@@ -1,0 +1,132 @@
+"""What `npudeck health` prints: table lines or JSON, from the state of the fleet."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from backend.events import DeviceReading
+from backend.inventory import Inventory
+from backend.state.device_health import Level, Verdict
+from backend.state.fleet_state import FleetState, NodeView
+from backend.translation import _
+
+_URGENCY = {Level.ALARM: 0, Level.WARNING: 1, Level.UNKNOWN: 2, Level.WELL: 3}
+
+
+def fleet_of(inventory: Inventory, names: tuple[str, ...]) -> FleetState:
+    """Nothing known yet, of these nodes, in this order."""
+    chosen = tuple(node for name in names if (node := inventory.node(name)))
+    return FleetState.of(replace(inventory, nodes=chosen))
+
+
+def exit_code(fleet: FleetState) -> int:
+    """4: a node was not reached; 1: something is wrong or unknown; 0: all well."""
+    views = fleet.nodes.values()
+    if any(not view.reachable for view in views):
+        return 4
+    return int(any(view.level is not Level.WELL for view in views))
+
+
+def to_json(name: str, at: float, fleet: FleetState) -> dict[str, Any]:
+    """`at`: UTC epoch seconds. Nodes in the order asked for."""
+    unreachable = sum(not view.reachable for view in fleet.nodes.values())
+    counts = asdict(fleet.counts()) | {"unreachable": unreachable}
+    nodes = [_node_json(view) for view in fleet.nodes.values()]
+    return {"fleet": name, "at": round(at, 3), "counts": counts, "nodes": nodes}
+
+
+COLUMNS = (
+    "NODE",
+    "NPU",
+    "CHIP",
+    "NAME",
+    "HEALTH",
+    "POWER",
+    "TEMP",
+    "AICORE",
+    "HBM MB",
+    "PROCESSES",
+    "REMARK",
+)
+
+
+def to_rows(fleet: FleetState) -> list[tuple[str, ...]]:
+    """One row an NPU, the worst first, otherwise in the order asked for."""
+    rows = [row for view in fleet.nodes.values() for row in _rows(view)]
+    return [cells for _urgency, cells in sorted(rows, key=lambda row: row[0])]
+
+
+def _rows(view: NodeView) -> list[tuple[int, tuple[str, ...]]]:
+    """Rows with their urgency. A node that is not reached is one row: nothing is known of it."""
+    if not view.reachable:
+        reason = view.reason or _("not asked yet")
+        return [(_URGENCY[Level.UNKNOWN], (view.name, *"-" * 3, _("unreachable"), *"-" * 5, reason))]
+    verdicts = view.verdicts()
+    rows = [
+        (_URGENCY[verdict.level], _device_row(view, device, verdict))
+        for device, verdict in zip(view.devices, verdicts, strict=False)
+    ]
+    gone = verdicts[len(view.devices) :]
+    rows += [
+        (_URGENCY[verdict.level], (view.name, *"-" * 3, _("missing"), *"-" * 5, verdict.sentence))
+        for verdict in gone
+    ]
+    return rows
+
+
+def _device_row(view: NodeView, device: DeviceReading, verdict: Verdict) -> tuple[str, ...]:
+    used, total = device.hbm_used_mb, device.hbm_total_mb
+    if total is None:  # chips without HBM have ordinary memory
+        used, total = device.memory_used_mb, device.memory_total_mb
+    return (
+        view.name,
+        str(device.npu_id),
+        str(device.chip_id),
+        device.name or "-",
+        device.health,
+        "-" if device.power_w is None else f"{device.power_w:.1f} W",
+        "-" if device.temp_c is None else f"{device.temp_c} °C",
+        "-" if device.aicore_pct is None else f"{device.aicore_pct} %",
+        "-" if total is None else f"{used}/{total}",
+        _processes(view, device),
+        verdict.sentence,
+    )
+
+
+def _processes(view: NodeView, device: DeviceReading) -> str:
+    mine = [
+        process
+        for process in view.processes
+        if process.npu_id == device.npu_id and process.chip_id in (None, device.chip_id)
+    ]
+    if not mine:
+        return "-"
+    first = f"{mine[0].name or '?'}:{mine[0].pid}"
+    return first if len(mine) == 1 else f"{first} +{len(mine) - 1}"
+
+
+def summary(fleet: FleetState) -> str:
+    counts = fleet.counts()
+    text = _("{nodes} nodes, {npus} NPUs: {well} well, {warning} warning, {alarm} alarm, {unknown} unknown")
+    line = text.format(**asdict(counts))
+    silent = [view.name for view in fleet.nodes.values() if not view.reachable]
+    return line + (_("; not reached: {names}").format(names=", ".join(silent)) if silent else "")
+
+
+def _node_json(view: NodeView) -> dict[str, Any]:
+    devices = zip(view.devices, view.verdicts(), strict=False) if view.reachable else ()
+    return {
+        "name": view.name,
+        "state": "ok" if view.reachable else "unreachable",
+        "reason": view.reason,
+        "took_ms": None if view.took_ms is None else round(view.took_ms, 1),
+        "tool_version": view.tool_version,
+        "expected_npus": view.expected_npus,
+        "missing": view.missing,
+        "devices": [
+            asdict(device) | {"level": verdict.level.name.lower(), "sentence": verdict.sentence}
+            for device, verdict in devices
+        ],
+        "processes": [asdict(process) for process in view.processes] if view.reachable else [],
+    }

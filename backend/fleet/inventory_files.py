@@ -1,0 +1,95 @@
+"""Find, read and write the inventory file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from backend.fleet.inventory_parse import parse_inventory
+from backend.fleet.inventory_text import inventory_to_toml
+from backend.fleet.node_sets import node_names
+from backend.inventory import Inventory, SshOptions
+from backend.problems import InputError, LocalError, Problem, Severity
+from backend.translation import _
+
+VARIABLE = "NPUDECK_INVENTORY"
+FILE_NAME = "npudeck.toml"
+
+__all__ = ["FILE_NAME", "VARIABLE", "find_inventory", "load_inventory", "node_names", "save_inventory"]
+
+
+def find_inventory(option: str | None = None) -> str:
+    """The file to read: the typed option, else $NPUDECK_INVENTORY, else ./npudeck.toml.
+
+    Only the last is looked for; the other two are believed, so that a wrong name is reported as such. Raises
+    `InputError` with the ways to get one when there is none.
+    """
+    named = option or os.environ.get(VARIABLE)
+    if named:
+        return named
+    if Path(FILE_NAME).is_file():
+        return FILE_NAME
+    what = _("there is no inventory: neither --inventory nor ${variable} is given, nor is there ./{file}")
+    fix = _(
+        "write {file} (docs/inventory.md), or run `npudeck demo` to try everything on this machine, "
+        "or `npudeck demo fleet --dir DIR` to get a demo fleet with its inventory"
+    )
+    problem = Problem(
+        "inventory",
+        Severity.ERROR,
+        what.format(variable=VARIABLE, file=FILE_NAME),
+        "",
+        fix.format(file=FILE_NAME),
+    )
+    raise InputError(problem)
+
+
+def load_inventory(path: str) -> Inventory:
+    """Relative file names of [ssh] are taken from the inventory's folder, `~` is one's home.
+
+    Raises `InputError`: no such file, not readable, not TOML, or everything that is wrong in it.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        what = _("the inventory {path} cannot be read: {error}").format(path=path, error=error.strerror)
+        raise InputError(Problem("inventory", Severity.ERROR, what)) from error
+    except UnicodeDecodeError as error:
+        what = _("the inventory {path} is not UTF-8 text").format(path=path)
+        raise InputError(Problem("inventory", Severity.ERROR, what)) from error
+    folder = Path(path).absolute().parent
+    inventory = parse_inventory(text, path, folder.name or "fleet")
+    return replace(inventory, ssh=_with_whole_paths(inventory.ssh, folder))
+
+
+def save_inventory(inventory: Inventory, path: str) -> None:
+    """Atomic: the file is the old one or the new one. Raises `LocalError` when it cannot be written."""
+    target = Path(path)
+    temporary = ""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(inventory_to_toml(inventory))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(target)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        what = _("{path} cannot be written: {error}").format(path=path, error=error.strerror)
+        raise LocalError(Problem("inventory", Severity.ERROR, what)) from error
+
+
+def _with_whole_paths(ssh: SshOptions, folder: Path) -> SshOptions:
+    def whole(name: str | None) -> str | None:
+        # "none" is a word of OpenSSH, not a file
+        return name if name is None or name == "none" else str(folder / Path(name).expanduser())
+
+    identities = tuple(str(whole(name)) for name in ssh.identity_files)
+    return replace(
+        ssh, config=whole(ssh.config), known_hosts=whole(ssh.known_hosts), identity_files=identities
+    )

@@ -1,0 +1,219 @@
+"""The inventory's TOML turned into plain data, with every problem found at once.
+
+[fleet]     name, work_directory, shared_directory, python, npus_per_node
+[ssh]       user, port, config, known_hosts, identity_files, proxy_jump, connect_timeout_s
+[container] name, image, work_directory, user, cpus, memory, shm_size
+[[nodes]]   name, host, address, port, user, npus, work_directory, python, groups
+[groups]    name = "node set"
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.fleet.node_sets import expand, node_names
+from backend.fleet.toml_table import TomlTable
+from backend.inventory import Container, Inventory, Node, SshOptions
+from backend.problems import InputError, Problem, Severity
+from backend.translation import _
+
+NPUS_PER_NODE = 8  # every machine of the guide (Snt9b) has eight
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HOST = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9._:%\[\]-]*")
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the [[nodes]] lines gave, before it is checked as a whole."""
+
+    nodes: list[Node] = field(default_factory=list)
+    groups: dict[str, list[str]] = field(default_factory=dict)
+
+
+def parse_inventory(text: str, path: str, default_name: str = "fleet") -> Inventory:
+    """Raises `InputError` with all problems; `field` of each is its place in the file ("nodes[2].host").
+
+    `nodes[1]` is the first [[nodes]]. File names of [ssh] stay as they are written; `path` is for messages.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        what = _("{path} is not TOML: {error}").format(path=path, error=error)
+        raise InputError(Problem("inventory", Severity.ERROR, what)) from error
+    problems: list[Problem] = []
+    inventory = _inventory(TomlTable(document, "", problems), path, default_name, problems)
+    if problems:
+        raise InputError(*problems)
+    return inventory
+
+
+def _inventory(root: TomlTable, path: str, default_name: str, problems: list[Problem]) -> Inventory:
+    fleet = TomlTable(root.value("fleet"), "fleet", problems)
+    found = _Found()
+    defaults = _fleet_defaults(fleet)
+    _read_nodes(root, defaults, found, problems)
+    ssh = _ssh(TomlTable(root.value("ssh"), "ssh", problems))
+    container = _container(root.value("container"), problems)
+    name = fleet.text("name") or default_name
+    shared = fleet.text("shared_directory", required=True) or ""
+    _absolute(fleet, "shared_directory", shared)
+    fleet.finish()
+    inventory = Inventory(name, tuple(found.nodes), shared, ssh, container, path=path)
+    groups = _groups(TomlTable(root.value("groups"), "groups", problems), inventory, found)
+    root.finish()
+    return Inventory(name, tuple(found.nodes), shared, ssh, container, groups, path)
+
+
+def _fleet_defaults(fleet: TomlTable) -> Node:
+    """A node that holds what [fleet] says about all of them."""
+    return Node(
+        name="",
+        host="{name}",
+        address="",
+        npus=fleet.whole("npus_per_node", NPUS_PER_NODE, 1, 1024) or NPUS_PER_NODE,
+        work_directory=fleet.text("work_directory") or "",
+        python=fleet.text("python", "python3") or "python3",
+    )
+
+
+def _read_nodes(root: TomlTable, defaults: Node, found: _Found, problems: list[Problem]) -> None:
+    entries = root.value("nodes")
+    if not isinstance(entries, list) or not entries:
+        fix = _('write at least one: [[nodes]] with name = "n[01-04]" and host = "{name}"')
+        root.problem("nodes", _("the inventory names no node"), "", fix)
+        return
+    for number, entry in enumerate(entries, start=1):
+        table = TomlTable(entry, f"nodes[{number}]", problems)
+        _read_entry(table, defaults, found)
+        table.finish()
+
+
+def _read_entry(table: TomlTable, defaults: Node, found: _Found) -> None:
+    names = _expanded(table, "name", table.text("name", required=True) or "")
+    hosts = _for_each(table, "host", table.text("host", defaults.host) or defaults.host, names)
+    address = table.text("address")
+    addresses = hosts if address is None else _for_each(table, "address", address, names)
+    works = _for_each(
+        table, "work_directory", table.text("work_directory", defaults.work_directory) or "", names
+    )
+    npus = table.whole("npus", defaults.npus, 1, 1024) or defaults.npus
+    port, user = table.whole("port", None, 1, 65535), table.text("user")
+    python = table.text("python", defaults.python) or defaults.python
+    groups = table.texts("groups")
+    taken = {node.name for node in found.nodes}
+    for name, host, address, work in zip(names, hosts, addresses, works, strict=True):
+        _check_node(table, name, host, address, work, taken)
+        taken.add(name)
+        found.nodes.append(Node(name, host, address, npus, work, port, user, python))
+        for group in groups:
+            found.groups.setdefault(group, []).append(name)
+
+
+def _check_node(table: TomlTable, name: str, host: str, address: str, work: str, taken: set[str]) -> None:
+    if not _NAME.fullmatch(name):
+        table.problem("name", _("{name!r} is not a node name").format(name=name), _("letters, digits, . _ -"))
+    if name in taken:
+        table.problem("name", _("{name} is there twice").format(name=name), _("names of nodes are unique"))
+    for key, value in (("host", host), ("address", address))[: 1 if address == host else 2]:
+        if not _HOST.fullmatch(value):
+            table.problem(key, _("{value!r} is not a host name or address").format(value=value))
+    _absolute(table, "work_directory", work)
+
+
+def _absolute(table: TomlTable, key: str, path: str) -> None:
+    if not path.startswith("/"):
+        why = _("paths on a node are absolute; ~ and variables are not expanded there")
+        if key == "shared_directory" and not path:
+            return  # already reported as missing
+        what = _("{path!r} is not an absolute path") if path else _("no work_directory, here or in [fleet]")
+        table.problem(key, what.format(path=path), why)
+
+
+def _expanded(table: TomlTable, key: str, expression: str) -> tuple[str, ...]:
+    try:
+        return expand(expression)
+    except ValueError as error:
+        table.problem(key, _("{text!r} is not a node set").format(text=expression), str(error))
+        return ()
+
+
+def _for_each(table: TomlTable, key: str, pattern: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """One value a node: `{name}` filled in, or a node set of as many members, or the same for all."""
+    if "{name}" in pattern:
+        return tuple(pattern.replace("{name}", name) for name in names)
+    if key == "work_directory" or len(names) < 2:
+        return (pattern,) * len(names)
+    values = _expanded(table, key, pattern)
+    if len(values) != len(names):
+        what = _("{pattern!r} stands for {count} hosts, name for {names} nodes")
+        fix = _('use a pattern such as "{name}.cluster" or a node set of the same size')
+        table.problem(key, what.format(pattern=pattern, count=len(values), names=len(names)), "", fix)
+        return ("",) * len(names) if not values else (values[0],) * len(names)
+    return values
+
+
+def _ssh(table: TomlTable) -> SshOptions:
+    default = SshOptions()
+    options = SshOptions(
+        user=table.text("user"),
+        port=table.whole("port", None, 1, 65535),
+        config=table.text("config"),
+        known_hosts=table.text("known_hosts"),
+        identity_files=table.texts("identity_files"),
+        proxy_jump=table.text("proxy_jump"),
+        connect_timeout_s=table.seconds("connect_timeout_s", default.connect_timeout_s),
+    )
+    if options.known_hosts == "none":
+        table.problem(
+            "known_hosts", _("host keys are always checked"), "", _("name a file, or leave the key out")
+        )
+    table.finish()
+    return options
+
+
+def _container(value: Any, problems: list[Problem]) -> Container | None:
+    if value is None:
+        return None
+    table = TomlTable(value, "container", problems)
+    name, image = table.text("name", required=True) or "", table.text("image", required=True) or ""
+    if name and not _NAME.fullmatch(name):
+        table.problem(
+            "name", _("{name!r} is not a container name").format(name=name), _("letters, digits, . _ -")
+        )
+    default = Container(name, image)
+    container = Container(
+        name,
+        image,
+        table.text("work_directory", default.work_directory) or default.work_directory,
+        table.text("user", default.user) or default.user,
+        table.whole("cpus", default.cpus, 1, 4096) or default.cpus,
+        table.text("memory", default.memory) or default.memory,
+        table.text("shm_size", default.shm_size) or default.shm_size,
+    )
+    _absolute(table, "work_directory", container.work_directory)
+    table.finish()
+    return container
+
+
+def _groups(table: TomlTable, inventory: Inventory, found: _Found) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    groups: dict[str, tuple[str, ...]] = {}
+    for name, expression in table.rest().items():
+        if not isinstance(expression, str):
+            table.problem(name, _("{key} must be {kind}").format(key=name, kind=_("a text in quotes")))
+            continue
+        try:
+            groups[name] = node_names(expression, inventory) if expression.strip() else ()
+        except InputError as error:
+            for problem in error.problems:
+                table.problem(name, problem.what, problem.why, problem.fix, problem.suggestion)
+    for name, members in found.groups.items():
+        groups[name] = tuple(dict.fromkeys([*groups.get(name, ()), *members]))
+    for name in groups:
+        if name == "all" or not _NAME.fullmatch(name):
+            table.problem(
+                name, _("{name!r} cannot name a group").format(name=name), _('"all" means every node')
+            )
+    return tuple(groups.items())

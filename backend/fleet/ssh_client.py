@@ -1,0 +1,175 @@
+"""The real transport: SSH by asyncssh, one connection a node and one a jump host."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Sequence
+
+import asyncssh
+from asyncssh.constants import OPEN_CONNECT_FAILED
+
+from backend.fleet.ssh_channel_client import SshChannel
+from backend.fleet.ssh_errors_client import lost
+from backend.fleet.ssh_link_client import SshLink
+from backend.fleet.ssh_login_client import Target, login
+from backend.fleet.transport import Channel, Completed
+from backend.inventory import Node, SshOptions
+from backend.problems import NodeError, Problem, Severity
+from backend.translation import _
+
+JUMP_LOGINS = 8  # logins at once through one jump host: they all cost the same machine
+
+
+class SshTransport:
+    """`Transport` over asyncssh; see there for what the calls promise.
+
+    At most `max_connecting` logins are under way at once (256 nodes at the same instant would otherwise time
+    out on the bastion's own CPU).
+    """
+
+    def __init__(self, ssh: SshOptions, *, max_connecting: int = 64) -> None:
+        self._ssh = ssh
+        self._connecting = asyncio.Semaphore(max_connecting)
+        self._links: dict[Target, SshLink] = {}
+        self._jumps: dict[str, SshLink] = {}
+        self._jump_logins: dict[str, asyncio.Semaphore] = {}
+        self._closed = False
+
+    async def run(
+        self, node: Node, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 15.0
+    ) -> Completed:
+        """Run to the end. Raises `NodeUnreachableError` past the deadline or when the link breaks."""
+        link = self._link(node)
+        try:
+            async with asyncio.timeout(timeout_s), link.short:
+                process = await self._start(link, node, argv)
+                try:
+                    return await _finish(process, node, stdin)
+                finally:
+                    process.close()
+        except TimeoutError as error:
+            raise _late(node, timeout_s) from error
+
+    async def open(self, node: Node, argv: Sequence[str], *, timeout_s: float = 15.0) -> Channel:
+        """Start a command that stays. The deadline is for its start."""
+        link = self._link(node)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await link.held.acquire()
+                try:
+                    process = await self._start(link, node, argv)
+                except BaseException:
+                    link.held.release()
+                    raise
+        except TimeoutError as error:
+            raise _late(node, timeout_s) from error
+        return SshChannel(node.name, process, link.held.release)
+
+    async def close(self) -> None:
+        """End every connection and every attempt; the transport is of no use afterwards."""
+        self._closed = True
+        await asyncio.gather(*(link.close() for link in self._links.values()))
+        await asyncio.gather(*(link.close() for link in self._jumps.values()))
+
+    def _link(self, node: Node) -> SshLink:
+        if self._closed:
+            raise lost(node.name, _("the connection is closed"))
+        target = Target(node.name, node.host, node.port, node.user, self._ssh.proxy_jump)
+        if target not in self._links:
+            self._links[target] = SshLink(lambda: self._login(target))
+        return self._links[target]
+
+    async def _login(self, target: Target) -> asyncssh.SSHClientConnection:
+        async def via(jump: str) -> asyncssh.SSHClientConnection:
+            return await self._jump(jump, ())
+
+        async with self._connecting:
+            return await login(target, self._ssh, via)
+
+    async def _jump(self, spec: str, behind: tuple[str, ...]) -> asyncssh.SSHClientConnection:
+        """The shared connection to a jump host, or to the last of a chain "a,b"."""
+        if spec not in self._jumps:
+            self._jumps[spec] = SshLink(lambda: self._login_jump(spec, behind))
+        return await self._jumps[spec].connection()
+
+    async def _login_jump(self, spec: str, behind: tuple[str, ...]) -> asyncssh.SSHClientConnection:
+        before, _comma, last = spec.strip().rpartition(",")
+        passed = (*behind, spec)
+
+        async def via(jump: str) -> asyncssh.SSHClientConnection | None:
+            # `Host *` with a ProxyJump names the jump host as its own jump host: it is reached directly
+            return None if jump in passed else await self._jump(jump, passed)
+
+        return await login(_jump_target(last, before or None), self._ssh, via)
+
+    async def _start(
+        self, link: SshLink, node: Node, argv: Sequence[str]
+    ) -> asyncssh.SSHClientProcess[bytes]:
+        command = shlex.join(argv)
+        try:
+            return await _open_process(await link.connection(), command)
+        except asyncssh.ChannelOpenError as error:
+            if error.code != OPEN_CONNECT_FAILED:
+                raise _refused(node, error) from error
+        except (OSError, asyncssh.Error) as error:
+            raise lost(node.name, _("the link was lost: {error}").format(error=error)) from error
+        # the connection had died unnoticed: nothing was sent yet, so asking again cannot run anything twice
+        try:
+            return await _open_process(await link.connection(), command)
+        except (OSError, asyncssh.Error) as error:
+            raise lost(node.name, _("the link was lost: {error}").format(error=error)) from error
+
+
+async def _open_process(
+    connection: asyncssh.SSHClientConnection, command: str
+) -> asyncssh.SSHClientProcess[bytes]:
+    """Cancel-safe: a channel that opens after its caller has gone is closed."""
+    opening = asyncio.ensure_future(connection.create_process(command, encoding=None, request_pty=False))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_late)
+        raise
+
+
+def _close_late(opening: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+async def _finish(process: asyncssh.SSHClientProcess[bytes], node: Node, stdin: bytes) -> Completed:
+    try:
+        if stdin:
+            process.stdin.write(stdin)
+        process.stdin.write_eof()
+        done = await process.wait(check=False)
+    except (OSError, asyncssh.Error) as error:
+        raise lost(node.name, _("the link was lost: {error}").format(error=error)) from error
+    if done.returncode is None:
+        raise lost(node.name, _("the link was lost before the command ended"))
+    return Completed(done.returncode, bytes(done.stdout or b""), bytes(done.stderr or b""))  # type: ignore[arg-type]
+
+
+def _jump_target(hop: str, chain: str | None) -> Target:
+    """`user@host:port` of one jump host, as `ProxyJump` writes it."""
+    user, _at, place = hop.strip().rpartition("@")
+    host, colon, port = place.rpartition(":")
+    if not colon or place.endswith("]") or not port.isdigit():
+        host, port = place, ""
+    return Target(
+        _("jump host {host}").format(host=place),
+        host.strip("[]"),
+        int(port) if port else None,
+        user or None,
+        chain,
+    )
+
+
+def _late(node: Node, timeout_s: float) -> NodeError:
+    return lost(node.name, _("no answer within {seconds:g} s").format(seconds=timeout_s))
+
+
+def _refused(node: Node, error: asyncssh.ChannelOpenError) -> NodeError:
+    what = _("the node refuses to run a command: {error}").format(error=error.reason)
+    return NodeError(Problem(node.name, Severity.ERROR, what))

@@ -1,0 +1,147 @@
+"""Open one SSH connection the strict way: known host keys only, and a refusal said in words.
+
+asyncssh checks no host keys when `known_hosts` is None, which a config that says `UserKnownHostsFile none`
+brings about; the files are therefore read here and always handed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from backend.fleet.ssh_errors_client import refused_key, translated
+from backend.inventory import SshOptions
+from backend.problems import NpudeckError
+
+KEEPALIVE_S = 5
+KEEPALIVE_COUNT = 3
+DEFAULT_KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+
+# asyncssh speaks through logging; without a handler Python would print its warnings on stderr
+logging.getLogger("asyncssh").addHandler(logging.NullHandler())
+
+Via = Callable[[str], Awaitable[asyncssh.SSHClientConnection | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom to log in to. `label` is what messages call it: the node's name, or the jump host."""
+
+    label: str
+    host: str
+    port: int | None = None
+    user: str | None = None
+    jump: str | None = None
+
+
+class _Client(asyncssh.SSHClient):
+    """Remembers the key that was offered and not known, so that the message can show it."""
+
+    def __init__(self) -> None:
+        self.offered: asyncssh.SSHKey | None = None
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.offered = key
+        return False
+
+
+async def login(target: Target, ssh: SshOptions, via: Via) -> asyncssh.SSHClientConnection:
+    """A live connection. `via` opens (or shares) the connection to a jump host; None: there is to be none.
+
+    One retry after a pause of chance length when the other side hangs up before authentication, as sshd does
+    beyond MaxStartups. Raises `NodeUnreachableError`, `HostKeyError` or `NodeError`; ends within the connect
+    timeout of `ssh`.
+    """
+    try:
+        async with asyncio.timeout(ssh.connect_timeout_s):
+            try:
+                return await _attempt(target, ssh, via)
+            except (ConnectionResetError, asyncssh.ConnectionLost):
+                await asyncio.sleep(random.uniform(0.1, 1.0))  # noqa: S311 -- spreads logins, guards nothing
+                return await _attempt(target, ssh, via)
+    except NpudeckError:
+        raise
+    except (OSError, TimeoutError, ValueError, asyncssh.Error, asyncssh.ConfigParseError) as error:
+        raise translated(error, target.label, _place(target, ssh), ssh.connect_timeout_s) from error
+
+
+async def _attempt(target: Target, ssh: SshOptions, via: Via) -> asyncssh.SSHClientConnection:
+    keywords = _keywords(target, ssh)
+    options = await asyncssh.SSHClientConnectionOptions.construct(**keywords)
+    jump = target.jump or options.tunnel or None
+    tunnel = await via(str(jump)) if jump and str(jump).lower() != "none" else None
+    files = _known_hosts_files(ssh, options)
+    known = await asyncio.get_running_loop().run_in_executor(None, _read_known_hosts, files)
+    clients: list[_Client] = []
+
+    def factory() -> _Client:
+        clients.append(_Client())
+        return clients[-1]
+
+    keywords |= {"known_hosts": known, "client_factory": factory, "tunnel": tunnel}
+    try:
+        return await asyncssh.connect(**keywords)
+    except asyncssh.HostKeyNotVerifiable as error:
+        offered = clients[-1].offered if clients else None
+        name = options.host_key_alias or options.host
+        raise refused_key(target.label, name, options.port, offered, known, files, error) from error
+    except asyncssh.PermissionDenied as error:
+        place = f"{options.username}@{options.host}:{options.port}"
+        raise translated(
+            error, target.label, place, ssh.connect_timeout_s, _keys_tried(ssh, options)
+        ) from error
+
+
+def _keywords(target: Target, ssh: SshOptions) -> dict[str, Any]:
+    """What is said explicitly; everything else is left to the user's OpenSSH config."""
+    keywords: dict[str, Any] = {
+        "host": target.host,
+        "keepalive_interval": KEEPALIVE_S,
+        "keepalive_count_max": KEEPALIVE_COUNT,
+        "connect_timeout": None,  # the caller's deadline covers all of it
+    }
+    if ssh.config is not None:
+        keywords["config"] = None if ssh.config == "none" else [ssh.config]
+    if (port := target.port or ssh.port) is not None:
+        keywords["port"] = port
+    if (user := target.user or ssh.user) is not None:
+        keywords["username"] = user
+    if ssh.identity_files:
+        keywords["client_keys"] = list(ssh.identity_files)
+    return keywords
+
+
+def _known_hosts_files(ssh: SshOptions, options: asyncssh.SSHClientConnectionOptions) -> tuple[str, ...]:
+    """Where keys are looked for; the first is where new ones belong."""
+    if ssh.known_hosts:
+        return (ssh.known_hosts,)
+    configured = options.known_hosts
+    names = configured if isinstance(configured, list) and configured else DEFAULT_KNOWN_HOSTS
+    return tuple(str(Path(str(name)).expanduser()) for name in names)
+
+
+def _read_known_hosts(files: tuple[str, ...]) -> asyncssh.SSHKnownHosts:
+    """A file that is not there knows nobody; it is no reason to trust anybody."""
+    return asyncssh.read_known_hosts([name for name in files if Path(name).is_file()])
+
+
+def _keys_tried(ssh: SshOptions, options: asyncssh.SSHClientConnectionOptions) -> str:
+    configured = options.config.get("IdentityFile", ())
+    names = [*(ssh.identity_files or (configured if isinstance(configured, list) else ()))]
+    if not names:
+        names = [key.get_comment() or key.algorithm.decode() for key in options.client_keys or ()]
+    if options.agent_path:
+        names.append("ssh-agent")
+    return ", ".join(str(name) for name in names)
+
+
+def _place(target: Target, ssh: SshOptions) -> str:
+    port = target.port or ssh.port
+    return f"{target.host}:{port}" if port else target.host

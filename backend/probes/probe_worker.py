@@ -1,0 +1,152 @@
+"""Ask nodes for their health: once, or for ever and whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from functools import cache
+
+from backend.clock import Clock, RealClock
+from backend.events import Event, NodeNotReached, NodeObserved
+from backend.fleet.node_code_files import read_agent
+from backend.fleet.transport import Channel, Transport
+from backend.inventory import Node
+from backend.probes.probe_plan import judge_answer, parse_frame, parse_header, probe_argv
+from backend.problems import NodeUnreachableError, NpudeckError
+from backend.translation import _
+
+BACK_OFF_CAP_S = 15.0
+_NOISE_LINES = 200  # what a login script may print before the first frame
+
+Emit = Callable[[Event], None]
+
+
+async def observe_once(
+    transport: Transport, node: Node, timeout_s: float = 10.0, clock: Clock | None = None
+) -> NodeObserved | NodeNotReached:
+    """One question and its answer; never raises for what a node does or says. Nothing is installed on it."""
+    clock = clock or RealClock()
+    asked = asyncio.get_running_loop().time()
+    try:
+        done = await transport.run(node, probe_argv(_script(), 0, 1), timeout_s=timeout_s)
+    except NpudeckError as error:
+        return NodeNotReached(node.name, clock.now(), reason_of(error))
+    took_ms = (asyncio.get_running_loop().time() - asked) * 1000
+    frame = parse_frame(done.stdout)
+    if frame is None:
+        reason = _("the node answered something else: {said}").format(said=done.complaint()[:200])
+        return NodeNotReached(node.name, clock.now(), reason)
+    header, said = frame
+    return judge_answer(node.name, clock.now(), took_ms, header.exit_code, said)
+
+
+async def observe(
+    transport: Transport,
+    node: Node,
+    interval_s: float,
+    emit: Emit,
+    *,
+    deadline_s: float = 10.0,
+    clock: Clock | None = None,
+) -> None:
+    """Emit an observation about every `interval_s` seconds until cancelled.
+
+    One command stays on the node and prints; where that does not work the node is asked anew each time. A
+    node that is silent for `deadline_s` longer than it may is reported as not reached, and tried again
+    after 1, 2, 4 … at most 15 s.
+    """
+    clock = clock or RealClock()
+    failures = 0
+    while True:
+        watch = _Watch(transport, node, interval_s, deadline_s, emit, clock)
+        try:
+            await watch.follow()
+        except _Ended:
+            # the resident command may be what fails: the plain question decides whether the node is there
+            answer = await observe_once(transport, node, deadline_s, clock)
+            watch.frames += isinstance(answer, NodeObserved)
+            emit(answer)
+        except NpudeckError as error:
+            emit(NodeNotReached(node.name, clock.now(), reason_of(error)))
+        except Exception as error:
+            # one node's oddity must not end the watch over it; it is shown, as unknown, with its reason
+            reason = _("cannot be judged: {error}").format(error=repr(error)[:200])
+            emit(NodeNotReached(node.name, clock.now(), reason))
+        failures = 0 if watch.frames else failures + 1
+        await asyncio.sleep(_pause(failures, interval_s))
+
+
+class _Ended(NodeUnreachableError):
+    """The resident command or its link has ended, as opposed to a silence."""
+
+
+class _Watch:
+    """One life of the resident command. `frames` counts what it delivered."""
+
+    def __init__(
+        self, transport: Transport, node: Node, interval_s: float, deadline_s: float, emit: Emit, clock: Clock
+    ) -> None:
+        self.frames = 0
+        self._transport = transport
+        self._node = node
+        self._interval_s = interval_s
+        self._deadline_s = deadline_s
+        self._emit = emit
+        self._clock = clock
+
+    async def follow(self) -> None:
+        """Raises `NpudeckError` when the command or the link ends; never returns otherwise."""
+        argv = probe_argv(_script(), self._interval_s, 0)
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        channel = await self._transport.open(self._node, argv, timeout_s=self._deadline_s)
+        try:
+            while True:
+                # the first answer is due at once, a later one after the pause that is made between them
+                pause = self._interval_s if self.frames else 0.0
+                exit_code, said = await self._frame(channel, pause + self._deadline_s)
+                took_ms = max(0.0, loop.time() - asked - pause) * 1000
+                asked = loop.time()
+                self._emit(judge_answer(self._node.name, self._clock.now(), took_ms, exit_code, said))
+                self.frames += 1
+        finally:
+            await channel.close()
+
+    async def _frame(self, channel: Channel, timeout_s: float) -> tuple[int, str]:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await _read_frame(channel)
+        except TimeoutError as error:
+            what = _("no answer within {seconds:g} s").format(seconds=timeout_s)
+            raise NodeUnreachableError.because(what) from error
+        except NodeUnreachableError as error:
+            raise _Ended(*error.problems) from error
+
+
+async def _read_frame(channel: Channel) -> tuple[int, str]:
+    for _line in range(_NOISE_LINES):
+        line = await channel.readline()
+        if not line:
+            break
+        if header := parse_header(line):
+            said = await channel.readexactly(header.size)
+            return header.exit_code, said.decode("utf-8", "replace")
+    raise NodeUnreachableError.because(_("the probe ended on the node"))
+
+
+def reason_of(error: NpudeckError) -> str:
+    """What went wrong, on one line, without the advice."""
+    problem = error.problems[0]
+    return f"{problem.what}: {problem.why}" if problem.why else problem.what
+
+
+def _pause(failures: int, interval_s: float) -> float:
+    if failures == 0:
+        return interval_s
+    return min(BACK_OFF_CAP_S, 2.0 ** (failures - 1)) * random.uniform(0.8, 1.0)  # noqa: S311 -- spreads retries
+
+
+@cache
+def _script() -> str:
+    return read_agent("probe.sh")

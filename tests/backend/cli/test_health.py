@@ -1,0 +1,154 @@
+"""`npudeck health`: the worst first, unreachable never well, exit codes, and JSON that stays the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.cli import health
+from backend.cli.health_report import exit_code, fleet_of, summary, to_json, to_rows
+from backend.cli.main import main
+from backend.events import DeviceReading, Event, NodeNotReached, NodeObserved, ProcessReading
+from backend.inventory import Inventory, Node
+from backend.state.fleet_state import FleetState
+
+WELL = DeviceReading(0, 0, None, "910B3", "OK", 90.2, 45, 0, 0, "0000:C1:00.0", 12, 0, 0, 3400, 65536)
+NAMES = ("n01", "n02", "n03", "n04")
+INVENTORY = Inventory("lab", tuple(Node(name, name, name, 2, "/w") for name in NAMES), "/s")
+
+
+def seen(name: str, *devices: DeviceReading, processes: tuple[ProcessReading, ...] = ()) -> NodeObserved:
+    return NodeObserved(name, 5.0, "24.1.0", devices, processes, 12.34)
+
+
+def fleet(*events: Event, names: tuple[str, ...] = NAMES) -> FleetState:
+    state = fleet_of(INVENTORY, names)
+    state.apply(events)
+    return state
+
+
+SECOND = replace(WELL, npu_id=1)
+MIXED = (
+    seen(
+        "n01",
+        WELL,
+        SECOND,
+        processes=(ProcessReading(0, 0, 77, "python3", 61203), ProcessReading(0, 0, 78, "x", 1)),
+    ),
+    seen("n02", WELL, replace(SECOND, health="Alarm")),
+    NodeNotReached("n03", 5.0, "no answer within 10 s"),
+    seen("n04", replace(WELL, health="Warning", hbm_total_mb=None, hbm_used_mb=None, power_w=None)),
+)
+
+
+def test_worst_first() -> None:
+    rows = to_rows(fleet(*MIXED))
+    assert [(row[0], row[4]) for row in rows] == [
+        ("n02", "Alarm"),
+        ("n04", "missing"),
+        ("n04", "Warning"),
+        ("n03", "unreachable"),
+        ("n01", "OK"),
+        ("n01", "OK"),
+        ("n02", "OK"),
+    ]
+    assert rows[3][-1] == "no answer within 10 s"
+    assert rows[4][5:10] == ("90.2 W", "45 °C", "12 %", "3400/65536", "python3:77 +1")
+    assert rows[2][5] == "-"
+
+
+def test_summary_names_the_unreachable() -> None:
+    assert summary(fleet(*MIXED)) == (
+        "4 nodes, 8 NPUs: 3 well, 1 warning, 2 alarm, 2 unknown; not reached: n03"
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ((seen("n01", WELL, SECOND),), 0),
+        ((seen("n01", WELL, replace(SECOND, health="Warning")),), 1),
+        ((seen("n01", WELL, replace(SECOND, health="UNKNOWN")),), 1),
+        ((seen("n01", WELL),), 1),
+        ((NodeNotReached("n01", 1.0, "x"),), 4),
+        ((), 4),
+    ],
+)
+def test_exit_code(events: tuple[Event, ...], code: int) -> None:
+    assert exit_code(fleet(*events, names=("n01",))) == code
+
+
+def test_json() -> None:
+    value = json.loads(json.dumps(to_json("lab", 5.0, fleet(*MIXED))))
+    assert value["counts"] == {
+        "nodes": 4, "npus": 8, "well": 3, "warning": 1, "alarm": 2, "unknown": 2, "unreachable": 1,
+    }  # fmt: skip
+    first, _second, third, fourth = value["nodes"]
+    assert (first["state"], first["took_ms"], first["tool_version"]) == ("ok", 12.3, "24.1.0")
+    assert first["devices"][0]["level"] == "well"
+    assert first["devices"][0]["hbm_used_mb"] == 3400
+    assert first["processes"][0]["pid"] == 77
+    assert (third["state"], third["reason"], third["devices"]) == ("unreachable", "no answer within 10 s", [])
+    assert fourth["missing"] == 1
+
+
+@pytest.fixture
+def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    path = tmp_path / "npudeck.toml"
+    path.write_text(
+        '[fleet]\nname = "lab"\nwork_directory = "/w"\nshared_directory = "/s"\nnpus_per_node = 2\n'
+        '[[nodes]]\nname = "n[01-04]"\n'
+    )
+    answers = {event.node: event for event in MIXED}
+
+    async def observe_once(transport: Any, node: Node, timeout_s: float) -> Event:
+        return answers[node.name]
+
+    monkeypatch.setattr("backend.probes.probe_worker.observe_once", observe_once)
+    return ["-i", str(path), "health"]
+
+
+def test_command_prints_a_table(scripted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*scripted]) == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["NODE", "NPU", "CHIP"]
+    assert lines[1].startswith("n02 ")
+    assert lines[-1].endswith("not reached: n03")
+
+
+def test_command_of_some_nodes_as_json(scripted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*scripted, "n02", "n01", "--json"]) == 1
+    value = json.loads(capsys.readouterr().out)
+    assert [node["name"] for node in value["nodes"]] == ["n02", "n01"]
+    assert value["fleet"] == "lab"
+
+
+def test_watch_prints_one_object_a_round(
+    scripted: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = 0
+    batches = health._batches
+
+    async def three(*arguments: Any) -> Any:
+        nonlocal rounds
+        async for batch in batches(*arguments):
+            yield batch
+            rounds += 1
+            if rounds == 3:
+                return
+
+    monkeypatch.setattr(health, "_batches", three)
+    main([*scripted, "n01", "--json", "--watch", "--interval", "0.1"])
+    assert [json.loads(line)["counts"]["nodes"] for line in capsys.readouterr().out.splitlines()] == [1, 1, 1]
+
+
+def test_wrong_words(scripted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*scripted, "n99"]) == 3
+    assert "there is no node 'n99'" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main([*scripted, "--interval", "0"])
+    assert ended.value.code == 2

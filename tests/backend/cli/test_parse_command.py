@@ -1,0 +1,98 @@
+"""`npudeck parse`: JSON of the agreed shape, a summary for people, one clear message for a bad file."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.cli.main import main
+
+NPU_SMI = """\
+| npu-smi 25.2.0                   Version: 25.2.0                                               |
+| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
+| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
++===========================+===============+====================================================+
+| 3     910B3               | Alarm         | 97.5        41                0    / 0             |
+| 0                         | 0000:C1:00.0  | 7           0    / 0          3316 / 65536         |
++===========================+===============+====================================================+
+| NPU     Chip              | Process id    | Process name             | Process memory(MB)      |
+| 3       0                 | 11            | python3                  | 3000                    |
+"""
+LOG = """\
+ iteration 2/9 | consumed samples: 16 | elapsed time per iteration (ms): 9.5 | lm loss: NaN | \
+number of skipped iterations: 0 | number of nan iterations: 0 |
+  successfully saved checkpoint at iteration       2 to /ckpt
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "npu.txt").write_text(NPU_SMI)
+    (tmp_path / "train.log").write_text(LOG)
+    (tmp_path / "junk").write_bytes(bytes(range(256)) * 50)
+    return {path.name: str(path) for path in tmp_path.iterdir()}
+
+
+def test_npu_smi_as_json(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parse", "npu-smi", files["npu.txt"], "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == ["tool_version", "devices", "processes"]
+    assert (answer["tool_version"], answer["devices"][0]["npu_id"]) == ("25.2.0", 3)
+    assert list(answer["devices"][0])[:5] == ["npu_id", "chip_id", "phy_id", "name", "health"]
+    assert answer["processes"] == [
+        {"npu_id": 3, "chip_id": 0, "pid": 11, "name": "python3", "memory_mb": 3000}
+    ]
+
+
+def test_npu_smi_for_people(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parse", "npu-smi", files["npu.txt"]]) == 0
+    first, _, row = capsys.readouterr().out.splitlines()
+    assert first == "npu-smi 25.2.0, chips: 1, processes: 1"
+    assert row.split() == ["3", "0", "910B3", "Alarm", "97.5", "41", "7", "3316", "/", "65536"]
+
+
+def test_log_as_json(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parse", "log", files["train.log"], "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == ["iterations", "validation", "checkpoints", "training_started", "failure"]
+    assert answer["iterations"][0]["lm_loss"] == "nan"
+    assert answer["checkpoints"] == [{"iteration": 2, "path": "/ckpt"}]
+    assert (answer["training_started"], answer["failure"]) == (True, None)
+
+
+def test_log_for_people(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parse", "log", files["train.log"]]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "iterations: 1, validations: 0, checkpoints: 1",
+        "last iteration: 2/9, lm loss nan, 9.5 ms, skipped 0",
+        "last checkpoint: iteration 2 in /ckpt",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["log", "npu-smi"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_binary_junk_is_no_crash(
+    files: dict[str, str], kind: str, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["parse", kind, files["junk"], *options]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["log", "npu-smi"])
+@pytest.mark.parametrize("name", ["does-not-exist", ".", "a\0b"])
+def test_what_cannot_be_read_is_said_once(kind: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parse", kind, name]) == 3
+    answer = capsys.readouterr()
+    assert answer.out == ""
+    assert answer.err.startswith("error: FILE: ")
+    assert "fix: " in answer.err
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LOG.encode())))
+    assert main(["parse", "log", "-", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["iterations"][0]["iteration"] == 2
