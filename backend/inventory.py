@@ -1,10 +1,10 @@
 """What the fleet is made of, as plain data. `fleet/inventory_files.py` reads and writes it.
 
-    [fleet]     name, work_directory, shared_directory, python, npus_per_node
-    [ssh]       user, port, config, known_hosts, identity_files, proxy_jump, connect_timeout_s
-    [container] name, image, work_directory, run arguments (absent: commands run on the host itself)
-    [[nodes]]   name, host, address, port, user, npus, work_directory, groups
-    [groups]    name = "node set"
+[fleet]     name, work_directory, shared_directory, python, device, npus_per_node
+[ssh]       user, port, config, known_hosts, identity_files, proxy_jump, connect_timeout_s
+[container] name, image, work_directory, run arguments (absent: commands run on the host itself)
+[[nodes]]   name, host, address, port, user, npus, work_directory, groups
+[groups]    name = "node set"
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Node:
     """One machine with NPUs.
 
     `host` is what SSH connects to (a name of `~/.ssh/config` works); `address` is what the other nodes use
-    as MASTER_ADDR; `npus` is how many NPUs the node is expected to have.
+    as MASTER_ADDR; `npus` is how many NPUs the node is expected to have; `device` is what the native engine
+    computes on there: npu, cuda or cpu (a rehearsal), never silently another.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Node:
     port: int | None = None
     user: str | None = None
     python: str = "python3"
+    device: str = "npu"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def demo_inventory(layout: DemoLayout, ports: Mapping[str, int]) -> Inventory:
             port=port,
             user=USER,
             python=sys.executable,
+            device="cpu",
         )
         for name, port in ports.items()
     )

@@ -93,6 +93,7 @@ def _requirements(recipe: Recipe) -> Requirements:
         readable.append(recipe.tokenizer_path)
     return Requirements(
         modules=("torch", "torch_npu"),
+        first_node_modules=(),
         npus_per_node=recipe.npus_per_node,
         readable=tuple(readable),
         stages_code=False,

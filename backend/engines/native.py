@@ -21,6 +21,7 @@ from backend.translation import _
 FAMILIES = ("llama2", "llama3", "yi")
 # what `backend.node` imports on a node, beside the standard library
 MODULES = ("torch", "numpy")
+FIRST_NODE_MODULES = ("tokenizers", "safetensors", "pyarrow")
 LOOPBACK = "127.0.0.1"
 
 
@@ -63,7 +64,7 @@ class NativeEngine:
                 StagePlan(StageName.WEIGHTS, (weights,)),
                 StagePlan(StageName.TRAIN, train),
             ),
-            requirements=_requirements(recipe),
+            requirements=_requirements(recipe, site),
             log_node=site.nodes[-1].name,
             container_commands=container_commands(recipe, site),
             blockers=(
@@ -104,12 +105,13 @@ def _rendezvous(site: Site, rank: int) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _requirements(recipe: Recipe) -> Requirements:
+def _requirements(recipe: Recipe, site: Site) -> Requirements:
     readable = [recipe.data_path, recipe.hf_weights]
     if recipe.tokenizer_path:
         readable.append(recipe.tokenizer_path)
     return Requirements(
-        modules=MODULES,
+        modules=MODULES + (("torch_npu",) if any(node.device == "npu" for node in site.nodes) else ()),
+        first_node_modules=FIRST_NODE_MODULES,
         npus_per_node=recipe.npus_per_node,
         readable=tuple(readable),
         stages_code=True,

@@ -58,6 +58,7 @@ def train_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[st
         "data_parallel": derived.data_parallel(recipe),
         "layers_per_stage": list(derived.layers_per_stage(recipe, architecture.layers)),
         "npus_per_node": recipe.npus_per_node,
+        "device": site.nodes[0].device,
         "micro_batch_size": recipe.micro_batch_size,
         "global_batch_size": recipe.global_batch_size,
         "seq_length": recipe.seq_length,

@@ -23,6 +23,7 @@ def plan_to_json(plan: LaunchPlan) -> dict[str, Any]:
         ],
         "requirements": {
             "modules": list(plan.requirements.modules),
+            "first_node_modules": list(plan.requirements.first_node_modules),
             "npus_per_node": plan.requirements.npus_per_node,
             "readable": list(plan.requirements.readable),
             "stages_code": plan.requirements.stages_code,

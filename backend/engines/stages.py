@@ -82,11 +82,13 @@ class StagePlan:
 class Requirements:
     """What the engine needs of every node, for the check stage.
 
-    `modules`: Python modules that must import there; `npus_per_node`: free NPUs; `readable`: paths that must
+    `modules`: Python modules that must be there, `first_node_modules` those of rank 0's node, which prepares
+    data and weights; `npus_per_node`: free NPUs; `readable`: paths that must
     exist on rank 0's node.
     """
 
     modules: tuple[str, ...]
+    first_node_modules: tuple[str, ...]
     npus_per_node: int
     readable: tuple[str, ...]
     stages_code: bool

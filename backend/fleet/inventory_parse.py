@@ -1,9 +1,9 @@
 """The inventory's TOML turned into plain data, with every problem found at once.
 
-[fleet]     name, work_directory, shared_directory, python, npus_per_node
+[fleet]     name, work_directory, shared_directory, python, device, npus_per_node
 [ssh]       user, port, config, known_hosts, identity_files, proxy_jump, connect_timeout_s
 [container] name, image, work_directory, user, cpus, memory, shm_size
-[[nodes]]   name, host, address, port, user, npus, work_directory, python, groups
+[[nodes]]   name, host, address, port, user, npus, work_directory, python, device, groups
 [groups]    name = "node set"
 """
 
@@ -20,6 +20,7 @@ from backend.inventory import Container, Inventory, Node, SshOptions
 from backend.problems import InputError, Problem, Severity
 from backend.translation import _
 
+DEVICES = ("npu", "cuda", "cpu")
 NPUS_PER_NODE = 8  # every machine of the guide (Snt9b) has eight
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOST = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9._:%\[\]-]*")
@@ -76,6 +77,7 @@ def _fleet_defaults(fleet: TomlTable) -> Node:
         npus=fleet.whole("npus_per_node", NPUS_PER_NODE, 1, 1024) or NPUS_PER_NODE,
         work_directory=fleet.text("work_directory") or "",
         python=fleet.text("python", "python3") or "python3",
+        device=_device(fleet, "npu"),
     )
 
 
@@ -102,14 +104,23 @@ def _read_entry(table: TomlTable, defaults: Node, found: _Found) -> None:
     npus = table.whole("npus", defaults.npus, 1, 1024) or defaults.npus
     port, user = table.whole("port", None, 1, 65535), table.text("user")
     python = table.text("python", defaults.python) or defaults.python
+    device = _device(table, defaults.device)
     groups = table.texts("groups")
     taken = {node.name for node in found.nodes}
     for name, host, address, work in zip(names, hosts, addresses, works, strict=True):
         _check_node(table, name, host, address, work, taken)
         taken.add(name)
-        found.nodes.append(Node(name, host, address, npus, work, port, user, python))
+        found.nodes.append(Node(name, host, address, npus, work, port, user, python, device))
         for group in groups:
             found.groups.setdefault(group, []).append(name)
+
+
+def _device(table: TomlTable, default: str) -> str:
+    device = table.text("device", default) or default
+    if device not in DEVICES:
+        what = _("{device!r} is nothing that the native engine computes on").format(device=device)
+        table.problem("device", what, "", _("take one of {names}").format(names=", ".join(DEVICES)))
+    return device
 
 
 def _check_node(table: TomlTable, name: str, host: str, address: str, work: str, taken: set[str]) -> None:

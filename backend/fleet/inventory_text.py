@@ -42,6 +42,8 @@ def _node(node: Node) -> list[tuple[str, Any]]:
     values.append(("work_directory", node.work_directory))
     if node.python != "python3":
         values.append(("python", node.python))
+    if node.device != "npu":
+        values.append(("device", node.device))
     return values
 
 

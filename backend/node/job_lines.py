@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from gettext import gettext as _
-from typing import Any, Dict, Iterable, Optional
+from typing import Any, Dict, Iterable, Optional, TextIO
 
 PROGRESS_INTERVAL_S = 0.5
 
@@ -48,10 +48,16 @@ def print_progress(done: int, total: Optional[int], unit: str, text: str = "") -
         return
     _Pace.last = now
     line = {"progress": {"done": done, "total": total, "unit": unit, "text": text}}
-    print(json.dumps(line, ensure_ascii=False), flush=True)
+    _say(line, sys.stdout)
 
 
 def print_problem(field: str, what: str, why: str = "", fix: str = "") -> None:
     """Say what stopped the job, on stderr, as one JSON line with the keys of a problem."""
     line = {"field": field, "severity": "error", "what": what, "why": why, "fix": fix}
-    print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
+    _say(line, sys.stderr)
+
+
+def _say(line: Dict[str, Any], stream: TextIO) -> None:
+    """In one write: several ranks share the log, and a line must not be cut into by another."""
+    stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+    stream.flush()

@@ -36,7 +36,8 @@ def node_checks(
     node: Node, requirements: Requirements, rank: int, shared_directory: str
 ) -> tuple[Check, ...]:
     """The checks of one node, in the order in which a person would make them."""
-    checks = [_writable(node, node.work_directory), _python(node, requirements)]
+    modules = requirements.modules + (requirements.first_node_modules if rank == 0 else ())
+    checks = [_writable(node, node.work_directory), _python(node, modules)]
     if rank == 0:
         checks.append(_writable(node, shared_directory))
         checks.append(_readable(node, requirements))
@@ -61,7 +62,7 @@ def _writable(node: Node, directory: str) -> Check:
     return Check("directory", ("sh", "-c", _WRITABLE, "sh", directory), judge)
 
 
-def _python(node: Node, requirements: Requirements) -> Check:
+def _python(node: Node, modules: tuple[str, ...]) -> Check:
     def judge(done: Completed) -> Problem | None:
         if not done.ok:
             return _problem(
@@ -88,7 +89,7 @@ def _python(node: Node, requirements: Requirements) -> Check:
             )
         return None
 
-    return Check("python", (node.python, "-c", _MODULES, *requirements.modules), judge)
+    return Check("python", (node.python, "-c", _MODULES, *modules), judge)
 
 
 def _readable(node: Node, requirements: Requirements) -> Check:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from backend.clock import Clock
 from backend.engines.stages import NodeCommand, Site
-from backend.events import Fact, LogGapFound, StageName
+from backend.events import Fact, LogGapFound, StageName, StageStatus
 from backend.fleet import jobs
 from backend.fleet.jobs import JobStatus
 from backend.fleet.transport import Transport
@@ -19,7 +19,7 @@ from backend.runs.ledger import Ledger
 from backend.runs.log_intake import LogIntake
 from backend.runs.log_mirror_files import LogMirror
 from backend.runs.tail_worker import LogTail, remote_size
-from backend.runs.verdict import NodeEvidence
+from backend.runs.verdict import NodeEvidence, how_it_ended
 from backend.store.run_store import RunStore
 from backend.store.state_directory_files import run_directory
 
@@ -70,6 +70,7 @@ class StageWatch:
     async def __aenter__(self) -> StageWatch:
         nodes = {node.name: node for node in self._site.nodes}
         for command in self._commands:
+            self._ledger.stage(self._stage, StageStatus.RUNNING, "", command.node)
             self._parts.append(self._open(nodes[command.node]))
         self._pollers = [asyncio.create_task(self._poll(part)) for part in self._parts]
         return self
@@ -140,6 +141,10 @@ class StageWatch:
         else:
             return
         part.ended = True
+        state = StageStatus.FAILED if evidence.failed else StageStatus.DONE
+        self._ledger.stage(
+            self._stage, state, how_it_ended(evidence) if evidence.failed else "", part.node.name
+        )
         self._changed.set()
 
     async def outcome(self) -> list[NodeEvidence]:

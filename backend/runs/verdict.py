@@ -54,7 +54,7 @@ def failure_sentence(evidence: list[NodeEvidence]) -> str:
     if root is None:
         return ""
     who = root.node if root.rank is None else _("{node} rank {rank}").format(node=root.node, rank=root.rank)
-    text = f"{who}: {_how(root)}"
+    text = f"{who}: {how_it_ended(root)}"
     others = sum(1 for item in evidence if item.failed) - 1
     if others:
         text += _("; first of {count} nodes to fail").format(count=others + 1)
@@ -63,7 +63,8 @@ def failure_sentence(evidence: list[NodeEvidence]) -> str:
     return text
 
 
-def _how(item: NodeEvidence) -> str:
+def how_it_ended(item: NodeEvidence) -> str:
+    """The end of one node's part in a few words: signal or exit code, or how it was lost."""
     if item.lost:
         return {
             "reboot": _("the node was restarted"),

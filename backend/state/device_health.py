@@ -46,7 +46,12 @@ def judge(device: DeviceReading) -> Verdict:
         return Verdict(Level.UNKNOWN, _("npu-smi could not query this NPU"))
     sentence = "" if level is Level.WELL else _("npu-smi reports {word}").format(word=device.health)
     if device.temp_c is not None and device.temp_c >= TOO_HOT_C:
-        return Verdict(Level.ALARM, _("{temp} °C, over the limit of {limit} °C").format(temp=device.temp_c, limit=TOO_HOT_C))
+        return Verdict(
+            Level.ALARM,
+            _("{temp} °C, over the limit of {limit} °C").format(temp=device.temp_c, limit=TOO_HOT_C),
+        )
     if device.temp_c is not None and device.temp_c >= HOT_C and level < Level.WARNING:
-        return Verdict(Level.WARNING, _("{temp} °C, hotter than {limit} °C").format(temp=device.temp_c, limit=HOT_C))
+        return Verdict(
+            Level.WARNING, _("{temp} °C, hotter than {limit} °C").format(temp=device.temp_c, limit=HOT_C)
+        )
     return Verdict(level, sentence)

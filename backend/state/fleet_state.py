@@ -84,7 +84,9 @@ class FleetState:
             before = self.nodes.get(event.node)
             if before is None:
                 continue
-            after = _observed(before, event) if isinstance(event, NodeObserved) else _not_reached(before, event)
+            after = (
+                _observed(before, event) if isinstance(event, NodeObserved) else _not_reached(before, event)
+            )
             if after != before:
                 self.nodes[event.node] = after
                 changed.add(event.node)

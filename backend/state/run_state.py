@@ -23,7 +23,9 @@ from backend.events import (
 TERMINAL = frozenset({RunStatus.FINISHED, RunStatus.FAILED, RunStatus.STOPPED})
 
 _NEXT: dict[RunStatus, frozenset[RunStatus]] = {
-    RunStatus.PENDING: frozenset({RunStatus.PREPARING, RunStatus.FAILED, RunStatus.STOPPING, RunStatus.STOPPED}),
+    RunStatus.PENDING: frozenset(
+        {RunStatus.PREPARING, RunStatus.FAILED, RunStatus.STOPPING, RunStatus.STOPPED}
+    ),
     RunStatus.PREPARING: frozenset(
         {RunStatus.RUNNING, RunStatus.UNKNOWN, RunStatus.FAILED, RunStatus.STOPPING, RunStatus.STOPPED}
     ),
@@ -73,7 +75,9 @@ class RunView:
     state: RunStatus = RunStatus.PENDING
     reason: str = ""
     changed_at: float = 0.0
-    stages: dict[StageName, StageView] = field(default_factory=lambda: {name: StageView(name) for name in StageName})
+    stages: dict[StageName, StageView] = field(
+        default_factory=lambda: {name: StageView(name) for name in StageName}
+    )
     iterations: list[IterationLogged] = field(default_factory=list)
     checkpoint: CheckpointSaved | None = None
     gaps: list[LogGapFound] = field(default_factory=list)

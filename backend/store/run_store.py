@@ -55,7 +55,9 @@ class RunStore:
         if version > len(MIGRATIONS):
             raise LocalError.because(
                 _("the store {path} was written by a newer npudeck").format(path=self.path),
-                _("its schema is {have}, this version knows {know}").format(have=version, know=len(MIGRATIONS)),
+                _("its schema is {have}, this version knows {know}").format(
+                    have=version, know=len(MIGRATIONS)
+                ),
                 _("update npudeck"),
             )
         for number in range(version, len(MIGRATIONS)):
@@ -109,7 +111,9 @@ class RunStore:
         known = ", ".join(row[0] for row in rows)
         return InputError.because(
             _("there is no run {run}").format(run=run_id),
-            _("the newest runs are {known}").format(known=known) if known else _("nothing has been launched yet"),
+            _("the newest runs are {known}").format(known=known)
+            if known
+            else _("nothing has been launched yet"),
             _("`npudeck runs list` shows all of them"),
         )
 

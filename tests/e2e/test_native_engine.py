@@ -122,6 +122,7 @@ def _train_job(folder: Path) -> dict[str, Any]:
         "data_parallel": 1,
         "layers_per_stage": [2, 2],
         "npus_per_node": 4,
+        "device": "cpu",
         "micro_batch_size": 1,
         "global_batch_size": 4,
         "seq_length": 32,

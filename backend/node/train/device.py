@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from gettext import gettext as _
 
@@ -19,15 +18,15 @@ class Accelerator:
     backend: str
 
 
-def choose_device(local_rank: int, ranks_on_node: int) -> Accelerator:
-    """The NPU, GPU or CPU of a local rank. Raises JobError.
+def choose_device(wanted: str, local_rank: int, ranks_on_node: int) -> Accelerator:
+    """The device of a local rank: `wanted` is npu, cuda or cpu. Raises JobError.
 
-    An NPU library that is installed but broken is an error: falling back to the CPU would look like a run
-    that works, and be a thousand times too slow.
+    Nothing replaces what is wanted: falling back to the CPU would look like a run that works, and be a
+    thousand times too slow.
     """
-    if importlib.util.find_spec("torch_npu") is not None:
+    if wanted == "npu":
         return _npu(local_rank, ranks_on_node)
-    if torch.cuda.is_available():
+    if wanted == "cuda":
         _check_count(torch.cuda.device_count(), ranks_on_node)
         torch.cuda.set_device(local_rank)
         return Accelerator(torch.device("cuda", local_rank), "nccl")
@@ -41,9 +40,11 @@ def _npu(local_rank: int, ranks_on_node: int) -> Accelerator:
     except Exception as error:
         raise JobError(
             "npus_per_node",
-            _("torch_npu is installed on this node but does not import"),
+            _("torch_npu does not import on this node"),
             str(error).partition("\n")[0],
-            _("source CANN's set_env.sh, and check that torch and torch_npu have the same version"),
+            _("install it and source CANN's set_env.sh; torch and torch_npu must have the same version")
+            + "; "
+            + _('for a rehearsal without NPUs say device = "cpu" in the inventory'),
         ) from error
     _check_count(torch_npu.npu.device_count(), ranks_on_node)
     torch_npu.npu.set_device(local_rank)

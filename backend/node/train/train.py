@@ -37,7 +37,7 @@ def run_rank(job_json: Dict[str, Any]) -> int:
     job = read_train_job(job_json)
     rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
     grid = Grid(rank, job.tensor_parallel, job.pipeline_parallel, job.data_parallel)
-    accelerator = choose_device(local_rank, job.npus_per_node)
+    accelerator = choose_device(job.device, local_rank, job.npus_per_node)
     torch.manual_seed(job.seed)
     groups = join(grid, accelerator.backend)
     try:

@@ -11,6 +11,7 @@ from backend.node.job_lines import JobError
 # Rotary over whole heads in halves, RMSNorm, SwiGLU, grouped queries: what the model here computes.
 # ChatGLM turns half of each head and Baichuan2 13B uses ALiBi: theirs would be another model.
 LLAMA_LIKE = ("llama", "llama2", "llama3", "yi", "qwen1.5", "qwen2")
+DEVICES = ("npu", "cuda", "cpu")
 DTYPES = ("fp32", "bf16")
 _KINDS: Dict[str, Tuple[type, ...]] = {
     "int": (int,),
@@ -52,6 +53,7 @@ class TrainJob:
     pipeline_parallel: int
     data_parallel: int
     npus_per_node: int
+    device: str
     micro_batch_size: int
     global_batch_size: int
     seq_length: int
@@ -156,6 +158,10 @@ def _check_shape(job: TrainJob) -> None:
             _("the native engine does not train the family {family}").format(family=shape.family),
             _("it trains {families}").format(families=", ".join(LLAMA_LIKE)),
             _("choose the engine of the guide's scripts"),
+        )
+    if job.device not in DEVICES:
+        raise JobError(
+            "device", _("{device!r} is none of {names}").format(device=job.device, names=", ".join(DEVICES))
         )
     if job.dtype not in DTYPES:
         raise JobError(

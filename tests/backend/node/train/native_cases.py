@@ -55,6 +55,7 @@ def tiny_job(folder: Path, tp: int = 1, pp: int = 1, dp: int = 1, **changes: Any
         "data_parallel": dp,
         "layers_per_stage": [4 // pp] * pp,
         "npus_per_node": tp * pp * dp,
+        "device": "cpu",
         "micro_batch_size": 1,
         "global_batch_size": 4,
         "seq_length": 16,

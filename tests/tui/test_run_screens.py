@@ -1,0 +1,159 @@
+"""A run as it goes on: points, logs, restarts, lost links, its end; and how it is stopped."""
+
+from __future__ import annotations
+
+import time
+
+import fake_desk
+from conftest import OpenConsole
+from fake_desk import NOW, iteration, log_line
+from screen_text import screen_text, settled
+
+from backend.events import (
+    IterationLogged,
+    NodeLinkChanged,
+    RunStateChanged,
+    RunStatus,
+    StageChanged,
+    StageName,
+    StageStatus,
+)
+from backend.state.run_state import RunView
+from tui.run_curves import RunCurves
+from tui.widgets.log_view import LogView
+
+
+async def test_new_iterations_and_log_lines_appear(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk()
+    async with console(desk) as (app, pilot):
+        await pilot.press("2", "enter")
+        await wait(pilot, lambda: "iteration       87" in screen_text(app))
+        desk.logged["r4/train/demo-2"].append(log_line(88))
+        desk.push(iteration("r4", 88, NOW))
+        await wait(pilot, lambda: "train ● 88/120" in screen_text(app))
+        await wait(pilot, lambda: "iteration       88" in screen_text(app))
+
+
+async def test_the_log_of_the_running_stage_until_another_is_chosen(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk(runs=False)
+    fake_desk.add_preparing(desk)
+    async with console(desk) as (app, pilot):
+        await pilot.press("2", "enter")
+        await wait(pilot, lambda: "log · data/demo-1" in screen_text(app))
+        desk.logged["r5/train/demo-1"] = ["rank 0 starts"]
+        desk.logged["r5/train/demo-2"] = ["rank 2 starts"]
+        await wait(pilot, lambda: "log · train/demo-2" in screen_text(app))
+        assert "31,200 of 52,002" not in screen_text(app)
+        await pilot.press("l")
+        await wait(pilot, lambda: "log · data/demo-1" in screen_text(app))
+        desk.logged["r5/train/demo-3"] = ["late"]
+        await pilot.pause(0.7)  # longer than the log is polled: the choice must hold
+        assert "log · data/demo-1" in screen_text(app)
+
+
+async def test_unknown_is_unknown_and_never_failed(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk()
+    async with console(desk) as (app, pilot):
+        await pilot.press("2", "enter")
+        desk.push(
+            NodeLinkChanged("r4", NOW, "demo-2", False, "timed out"),
+            RunStateChanged("r4", NOW, RunStatus.UNKNOWN, "demo-2 has not answered since 12:13"),
+        )
+        await wait(pilot, lambda: "? unknown since 12:13" in screen_text(app))
+        text = screen_text(app)
+        assert "train ? 87/120" in text
+        assert "demo-2 not reached since" in text
+        assert "✖ failed" not in text
+        assert "left " not in text
+        desk.push(NodeLinkChanged("r4", NOW, "demo-2", True), RunStateChanged("r4", NOW, RunStatus.RUNNING))
+        await wait(pilot, lambda: "● running" in screen_text(app))
+        assert "not reached" not in screen_text(app)
+
+
+async def test_a_failure_is_said_with_its_reason_in_run_and_list(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk()
+    async with console(desk) as (app, pilot):
+        await pilot.press("2", "enter")
+        desk.push(
+            StageChanged("r4", NOW, StageName.TRAIN, StageStatus.FAILED, "demo-2", "exit 9"),
+            StageChanged("r4", NOW, StageName.TRAIN, StageStatus.FAILED, "", "exit 9"),
+            RunStateChanged("r4", NOW, RunStatus.FAILED, "demo-2 rank 2 was killed by signal 9"),
+        )
+        await wait(pilot, lambda: "train ✖ 87/120" in screen_text(app))
+        assert "demo-2 rank 2 was killed by signal 9" in screen_text(app)
+        await pilot.press("escape")
+        await settled(pilot)
+        assert screen_text(app).count("rank 2 was killed by signal 9") == 1
+
+
+async def test_stop_asks_for_the_number_of_nodes(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk()
+    async with console(desk) as (app, pilot):
+        await pilot.press("2", "enter", "S", "3", "enter")
+        await wait(pilot, lambda: "That is not the number: 2 nodes are meant." in screen_text(app))
+        assert desk.stopped == []
+        await pilot.press("escape")
+        await settled(pilot)
+        await pilot.press("S", "2", "enter")
+        await wait(pilot, lambda: desk.stopped == ["r4"])
+        await wait(pilot, lambda: "stopping since" in screen_text(app))
+
+
+async def test_stop_on_one_node_is_enter(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk(runs=False)
+    desk.apply(
+        fake_desk.created("r1", NOW, nodes=("demo-1",), npus=2), RunStateChanged("r1", NOW, RunStatus.RUNNING)
+    )
+    async with console(desk) as (_app, pilot):
+        await pilot.press("2", "enter", "S", "enter")
+        await wait(pilot, lambda: desk.stopped == ["r1"])
+
+
+async def test_escape_goes_back_one_step_at_a_time(console: OpenConsole, wait) -> None:
+    async with console(fake_desk.demo_desk()) as (app, pilot):
+        await pilot.press("2", "enter")
+        await wait(pilot, lambda: app.screen.query_one(LogView).line_count)
+        await pilot.press("slash", *"87/", "enter")
+        await wait(pilot, lambda: "“87/”" in screen_text(app))
+        await pilot.press("escape")
+        await wait(pilot, lambda: "“87/”" not in screen_text(app))
+        assert "Runs › r4" in screen_text(app)
+        await pilot.press("escape")
+        await wait(pilot, lambda: "Runs · 1 active" in screen_text(app))
+
+
+async def test_typing_a_filter_does_not_press_keys(console: OpenConsole, wait) -> None:
+    async with console(fake_desk.demo_desk()) as (app, pilot):
+        await pilot.press("2", "enter")
+        await wait(pilot, lambda: app.screen.query_one(LogView).line_count)
+        await pilot.press("slash", *"qS1z?")
+        await settled(pilot)
+        assert "“qS1z?” in 0 of 90 lines" in screen_text(app)
+
+
+def _logged(number: int, loss: float) -> IterationLogged:
+    return IterationLogged("r1", 0.0, 1, number, 10, 1, 1.0, 1.0, 1, loss, 1.0, 1.0, 0, 0, None, 5.0, "t", 0)
+
+
+def test_a_restart_replaces_the_points_it_repeats() -> None:
+    run, curves = RunView(fake_desk.created("r1", 0.0)), RunCurves()
+    run.iterations = [_logged(n, 5.0) for n in range(1, 9)]
+    assert not curves.take(run)
+    run.iterations = run.iterations[:4] + [_logged(n, 3.0) for n in range(5, 7)]
+    assert not curves.take(run)
+    assert curves.loss.xs == [1, 2, 3, 4, 5, 6]
+    assert curves.loss.lasts == [5, 5, 5, 5, 3, 3]
+
+
+def test_a_long_run_is_taken_in_slices() -> None:
+    run, curves = RunView(fake_desk.created("r1", 0.0)), RunCurves()
+    run.iterations = [_logged(n, 5.0) for n in range(1, 30_001)]
+    rounds, longest = 0, 0.0
+    more = True
+    while more:
+        begin = time.process_time()
+        more = curves.take(run)
+        longest = max(longest, time.process_time() - begin)
+        rounds += 1
+    assert rounds == 8
+    assert longest < 0.05
