@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from backend.cli import diagnostics
@@ -114,7 +115,7 @@ def show_run(arguments: argparse.Namespace) -> int:
     from backend.cli.output import print_json, print_line
     from backend.clock import RealClock
     from backend.runs.follow_run_worker import load_run
-    from backend.runs.run_summary import run_to_json, summarize
+    from backend.runs.run_summary import run_to_json
     from backend.store.run_store import RunStore
 
     run = load_run(RunStore(), arguments.run)
@@ -122,37 +123,40 @@ def show_run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(run_to_json(run, now, iterations=True))
         return diagnostics.OK
+    for line in _describe(run, now):
+        print_line(line)
+    return diagnostics.OK
+
+
+def _describe(run: RunView, now: float) -> Iterator[str]:
+    from backend.runs.run_summary import summarize
+
     summary = summarize(run, now)
-    print_line(f"{run.run_id}  {run.created.model} {run.created.run_type}  {run.state.value}")
+    yield f"{run.run_id}  {run.created.model} {run.created.run_type}  {run.state.value}"
     if run.reason:
-        print_line(f"  {run.reason}")
-    print_line(
-        "  "
-        + _("nodes {nodes} · {npus} NPUs · by {actor}, {age} ago").format(
-            nodes=", ".join(run.created.nodes),
-            npus=run.created.npus,
-            actor=run.created.actor,
-            age=age(now - run.created.at),
-        )
+        yield f"  {run.reason}"
+    who = _("nodes {nodes} · {npus} NPUs · by {actor}, {age} ago")
+    yield "  " + who.format(
+        nodes=", ".join(run.created.nodes),
+        npus=run.created.npus,
+        actor=run.created.actor,
+        age=age(now - run.created.at),
     )
     for stage in run.stages.values():
-        print_line(f"  {stage.name.value:<8} {stage.state.value:<8} {stage.text}".rstrip())
-    if run.last is not None and summary.first_loss is not None and summary.last_loss is not None:
-        print_line(
-            "  "
-            + _(
-                "iteration {iteration:,} of {total:,} · loss {first:.3f} → {last:.3f} · {speed:,.0f} tokens/s/NPU"
-            ).format(
-                iteration=summary.iterations,
-                total=run.created.total_iterations,
-                first=summary.first_loss,
-                last=summary.last_loss,
-                speed=summary.tokens_per_s_per_npu or 0,
-            )
+        yield f"  {stage.name.value:<8} {stage.state.value:<8} {stage.text}".rstrip()
+    if summary.first_loss is not None and summary.last_loss is not None:
+        where = _(
+            "iteration {iteration:,} of {total:,} · loss {first:.3f} → {last:.3f} · {speed} tokens/s/NPU"
+        )
+        yield "  " + where.format(
+            iteration=summary.iterations,
+            total=run.created.total_iterations,
+            first=summary.first_loss,
+            last=summary.last_loss,
+            speed=f"{summary.tokens_per_s_per_npu or 0:,.0f}",
         )
     for gap in run.gaps:
-        print_line("  " + _("the log of {node} has a gap: {why}").format(node=gap.node, why=gap.why))
-    return diagnostics.OK
+        yield "  " + _("the log of {node} has a gap: {why}").format(node=gap.node, why=gap.why)
 
 
 def follow_to_end(store: RunStore, run_id: str, *, json: bool) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from backend.cli import health
+from backend.cli import health_rounds
 from backend.cli.health_report import exit_code, fleet_of, summary, to_json, to_rows
 from backend.cli.main import main
 from backend.events import DeviceReading, Event, NodeNotReached, NodeObserved, ProcessReading
@@ -108,7 +108,7 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def observe_once(transport: Any, node: Node, timeout_s: float) -> Event:
         return answers[node.name]
 
-    monkeypatch.setattr("backend.probes.probe_worker.observe_once", observe_once)
+    monkeypatch.setattr("backend.cli.health_rounds.observe_once", observe_once)
     return ["-i", str(path), "health"]
 
 
@@ -131,7 +131,7 @@ def test_watch_prints_one_object_a_round(
     scripted: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds = 0
-    batches = health._batches
+    batches = health_rounds.batches
 
     async def three(*arguments: Any) -> Any:
         nonlocal rounds
@@ -141,7 +141,7 @@ def test_watch_prints_one_object_a_round(
             if rounds == 3:
                 return
 
-    monkeypatch.setattr(health, "_batches", three)
+    monkeypatch.setattr(health_rounds, "batches", three)
     main([*scripted, "n01", "--json", "--watch", "--interval", "0.1"])
     assert [json.loads(line)["counts"]["nodes"] for line in capsys.readouterr().out.splitlines()] == [1, 1, 1]
 
