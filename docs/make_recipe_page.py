@@ -1,0 +1,40 @@
+"""Print docs/recipe.md from the one declaration of every field; a test keeps the page up to date."""
+
+from __future__ import annotations
+
+from backend.recipes.field import Field
+from backend.recipes.fields import FIELDS, GROUPS
+
+_HEAD = """# Recipe fields
+
+`npudeck recipe new MODEL --run-type pretrain -o recipe.toml` makes a recipe with the guide's layout for the model;
+`npudeck recipe validate` names every broken rule. Fields may also be written under the guide's names. A table
+`[architecture]` replaces the catalog's dimensions, for a model of a known family in another size.
+"""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [_HEAD]
+    for group in GROUPS:
+        fields = [field for field in FIELDS if field.group == group]
+        if fields:
+            rows = "\n".join(_row(field) for field in fields)
+            parts.append(
+                f"\n## {group}\n\n| field | guide | default | meaning |\n|---|---|---|---|\n{rows}\n"
+            )
+    return "".join(parts)
+
+
+def _row(field: Field) -> str:
+    default = "required" if field.required else "" if field.default is None else str(field.default)
+    if field.kind == "bool":
+        default = default.lower()
+    choices = f" ({', '.join(field.choices)})" if field.choices else ""
+    unit = f", in {field.unit}" if field.unit else ""
+    guide = f"`{field.guide_name}`" if field.guide_name else ""
+    return f"| `{field.name}` | {guide} | {default} | {field.help}{unit}{choices} |"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
