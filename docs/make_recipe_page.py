@@ -8,8 +8,8 @@ from backend.recipes.fields import FIELDS, GROUPS
 _HEAD = """# Recipe fields
 
 `npudeck recipe new MODEL --run-type pretrain -o recipe.toml` makes a recipe with the guide's layout for the
-model; `npudeck recipe validate` names every broken rule. Fields may also be written under the guide's names. A table
-`[architecture]` replaces the catalog's dimensions, for a model of a known family in another size.
+model; `npudeck recipe validate` names every broken rule. Fields may also be written under the guide's names.
+A table `[architecture]` replaces the catalog's dimensions, for a model of a known family in another size.
 """
 
 _COLUMNS = "| field | guide | default | meaning |\n|---|---|---|---|\n"
