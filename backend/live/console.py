@@ -43,7 +43,7 @@ class ConsoleDesk:
         store_class, feed_class, collector_class = await asyncio.to_thread(_import_workers)
         self._store = await asyncio.to_thread(store_class)
         self._feed = feed_class(self._store, self._queue)
-        self._feed.start()
+        await self._feed.start()
         if self.inventory is not None:
             self._collector = collector_class(self.inventory, self._queue)
             self._collector.start()

@@ -31,7 +31,7 @@ class Verdict:
     sentence: str
 
 
-_WORDS = {
+_WORDS: dict[str, Level] = {
     Health.OK: Level.WELL,
     Health.WARNING: Level.WARNING,
     Health.ALARM: Level.ALARM,
@@ -41,7 +41,7 @@ _WORDS = {
 
 def judge(device: DeviceReading) -> Verdict:
     """The verdict on one chip; the sentence says what is wrong, or is empty when nothing is."""
-    level = _WORDS.get(Health(device.health)) if device.health in set(Health) else None
+    level = _WORDS.get(device.health)
     if level is None:
         return Verdict(Level.UNKNOWN, _("npu-smi could not query this NPU"))
     sentence = "" if level is Level.WELL else _("npu-smi reports {word}").format(word=device.health)

@@ -114,6 +114,7 @@ class FakeDesk:
         self.stopped: list[str] = []
         self.saved: list[tuple[Recipe, str]] = []
         self.opened = False
+        self.reads = 0
         self.closed = False
         self.blockers: tuple[Problem, ...] = ()
         self._queue: asyncio.Queue[tuple[Event, ...] | None] = asyncio.Queue()
@@ -155,7 +156,13 @@ class FakeDesk:
                 for rank, node in enumerate(self.inventory.nodes[:count])
             )
             stages.append(StagePlan(name, commands))
-        needs = Requirements(("torch",), recipe.npus_per_node, (recipe.data_path,), True)
+        needs = Requirements(
+            modules=("torch",),
+            first_node_modules=(),
+            npus_per_node=recipe.npus_per_node,
+            readable=(recipe.data_path,),
+            stages_code=True,
+        )
         return LaunchPlan(
             "native", tuple(stages), needs, self.inventory.nodes[0].name, blockers=self.blockers
         )
@@ -176,6 +183,7 @@ class FakeDesk:
 
     async def read_log(self, run_id: str, source: str, offset: int, limit: int = 262_144) -> LogChunk:
         """Offsets count lines here, not bytes: the screen must not care."""
+        self.reads += 1
         lines = self.logged[f"{run_id}/{source}"]
         start = max(0, len(lines) + offset) if offset < 0 else offset
         return LogChunk(tuple(lines[start:]), start, len(lines))

@@ -1,111 +1,124 @@
-"""One forward, one backward: the pipeline schedule of an iteration, with tensors sent between neighbours.
-
-torch.distributed.pipelining is not used: it imports the compiler, which doubles the start-up of every rank,
-and its scaling of gradients differs between releases.
-"""
+"""All micro batches of an iteration, forward and backward: a plain loop, or torch's schedule over the stages."""
 
 from __future__ import annotations
 
-from typing import Callable, List, Optional, Tuple
+import inspect
+from typing import Any, Callable, Dict, List
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from backend.node.train.grid import Grid
+from backend.node.train.model import Stage
+from backend.node.train.parallel_layers import Group
+from backend.node.train.process_groups import TIMEOUT
+from backend.node.train.train_job import TrainJob
 
-Forward = Callable[[Optional[Tensor], int], Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+_NO_LABEL = -1
+
+
+class PlainLoop:
+    """One stage: micro batch after micro batch. `loss(logits, labels)` is the mean of one micro batch."""
+
+    def __init__(self, stage: Stage, loss: Loss, device: torch.device) -> None:
+        self._stage = stage
+        self._loss = loss
+        self._device = device
+
+    def run(self, batches: List[Tensor]) -> Tensor:
+        """Leave the gradient of the mean loss in the parameters; the mean loss (fp32 scalar)."""
+        total = torch.zeros((), dtype=torch.float32, device=self._device)
+        for batch in batches:
+            loss = self._loss(self._stage(batch[:, :-1]), batch[:, 1:]) / len(batches)
+            loss.backward()
+            total += loss.detach()
+        return total
 
 
 class Pipeline:
-    """Runs the micro batches of one iteration through all stages; leaves gradients in the parameters.
+    """One stage of several under 1F1B; to be created by all ranks at once. `loss` as in PlainLoop.
 
-    `shape` and `dtype` are those of the hidden states of one micro batch, [batch, seq, hidden].
-    `forward(x, m)` computes micro batch m from the states of the stage before (None on the first stage): the
-    states for the next stage, or on the last stage the loss (scalar) that is differentiated.
+    The schedules refuse fewer micro batches than stages (1F1B from torch 2.7 on, GPipe from 2.7 to 2.10), so
+    micro batches without labels, whose loss counts nothing, make up for missing ones.
     """
 
     def __init__(
-        self,
-        grid: Grid,
-        forward: Forward,
-        shape: Tuple[int, ...],
-        dtype: torch.dtype,
-        device: torch.device,
+        self, job: TrainJob, grid: Grid, stage: Stage, loss: Loss, dtype: torch.dtype, device: torch.device
     ) -> None:
+        # Imports the compiler, which costs seconds: not for runs of one stage.
+        from torch.distributed.pipelining import PipelineStage
+
+        self._job = job
         self._grid = grid
-        self._forward = forward
-        self._shape = shape
-        self._dtype = dtype
+        self._mean_loss = loss
         self._device = device
-        self._waiting: List[Tuple[Optional[Tensor], Tensor]] = []
+        self._count = max(job.num_micro_batches, grid.pp)
+        place = PipelineStage(
+            stage,
+            grid.pp_rank,
+            grid.pp,
+            device,
+            input_args=(_example(job, grid.is_first_stage, job.shape.hidden, dtype),),
+            output_args=(_example(job, False, stage.output_width, dtype),),
+            group=_stage_group(grid),
+        )
+        kind = _schedule_class(device)
+        # Each loss is a share of the mean already. Releases before 2.7 never scale, and lack the argument.
+        self._schedule = kind(place, self._count, loss_fn=self._loss, **_if_known(kind, "scale_grads"))
+        # Releases before 2.10 always collect the logits of all micro batches.
+        self._options = _if_known(kind.step, "return_outputs")
 
-    def run(self, num_micro_batches: int) -> Tensor:
-        """All micro batches, forward and backward; the sum of their losses (0 before the last stage).
+    def run(self, batches: List[Tensor]) -> Tensor:
+        """As PlainLoop.run; 0 before the last stage. A stage in the middle needs no batches."""
+        inputs: List[Tensor] = []
+        losses: List[Tensor] = []
+        labels = None
+        if batches:
+            whole = torch.cat(batches + batches[:1] * (self._count - len(batches)))
+            if self._grid.is_first_stage:
+                inputs.append(whole[:, :-1])
+            if self._grid.is_last_stage:
+                labels = whole[:, 1:]
+                labels[len(batches) * self._job.micro_batch_size :] = _NO_LABEL
+        try:
+            self._schedule.step(*inputs, target=labels, losses=losses, **self._options)
+        except RuntimeError as error:
+            # The schedule wraps what a stage raised; its sentence is the one that says what happened.
+            raise error.__cause__ or error
+        if not losses:
+            return torch.zeros((), dtype=torch.float32, device=self._device)
+        return torch.stack(losses).detach().sum()
 
-        A stage runs ahead by as many forwards as stages follow it, or by all of them when there are fewer.
-        """
-        ahead = min(num_micro_batches, self._grid.pp - 1 - self._grid.pp_rank)
-        steady = num_micro_batches - ahead
-        total = torch.zeros((), dtype=torch.float32, device=self._device)
-        for number in range(ahead):
-            self._exchange(forward=self._compute(self._receive_forward(), number, total))
-        states = self._receive_forward() if steady else None
-        for step in range(steady):
-            output = self._compute(states, ahead + step, total)
-            slope = self._exchange(forward=output, wants_backward=True)[1]
-            gradient = self._differentiate(slope)
-            states = self._exchange(backward=gradient, wants_forward=step < steady - 1)[0]
-        for _number in range(ahead):
-            slope = self._exchange(wants_backward=True)[1]
-            self._exchange(backward=self._differentiate(slope))
-        return total
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        share = self._mean_loss(logits, labels) / self._job.num_micro_batches
+        return share * (labels[0, 0] != _NO_LABEL)
 
-    def _compute(self, states: Optional[Tensor], number: int, total: Tensor) -> Tensor:
-        output = self._forward(states, number)
-        self._waiting.append((states, output))
-        if self._grid.is_last_stage:
-            total += output.detach()
-        return output
 
-    def _differentiate(self, slope: Optional[Tensor]) -> Optional[Tensor]:
-        """Backward of the oldest micro batch that waits; the gradient of its input states."""
-        states, output = self._waiting.pop(0)
-        torch.autograd.backward(output, slope)
-        return None if states is None else states.grad
+def _schedule_class(device: torch.device) -> Any:
+    from torch.distributed import pipelining
 
-    def _receive_forward(self) -> Optional[Tensor]:
-        return self._exchange(wants_forward=True)[0]
+    return pipelining.Schedule1F1B
 
-    def _exchange(
-        self,
-        forward: Optional[Tensor] = None,
-        backward: Optional[Tensor] = None,
-        wants_forward: bool = False,
-        wants_backward: bool = False,
-    ) -> Tuple[Optional[Tensor], Optional[Tensor]]:
-        """Send and receive with both neighbours at once, so that two that send to each other never wait for
-        each other. Answers (states from before, gradients from after); at the ends nothing moves."""
-        grid = self._grid
-        first, last = grid.is_first_stage, grid.is_last_stage
-        states = slope = None
-        moves: List[dist.P2POp] = []
-        if forward is not None and not last:
-            moves.append(dist.P2POp(dist.isend, forward.detach().contiguous(), grid.next_stage))
-        if wants_backward and not last:
-            slope = self._blank()
-            moves.append(dist.P2POp(dist.irecv, slope, grid.next_stage))
-        if backward is not None and not first:
-            moves.append(dist.P2POp(dist.isend, backward.contiguous(), grid.previous_stage))
-        if wants_forward and not first:
-            states = self._blank()
-            moves.append(dist.P2POp(dist.irecv, states, grid.previous_stage))
-        if moves:
-            for work in dist.batch_isend_irecv(moves):
-                work.wait()
-        if states is not None:
-            states.requires_grad_()
-        return states, slope
 
-    def _blank(self) -> Tensor:
-        return torch.empty(self._shape, dtype=self._dtype, device=self._device)
+def _if_known(function: Callable[..., Any], name: str) -> Dict[str, bool]:
+    """The argument `name` = False for a function of torch, where this release has it."""
+    return {name: False} if name in inspect.signature(function).parameters else {}
+
+
+def _example(job: TrainJob, tokens: bool, width: int, dtype: torch.dtype) -> Tensor:
+    """What moves between stages, without memory: given shapes spare the schedule its trial run."""
+    size = (job.micro_batch_size, job.seq_length)
+    if tokens:
+        return torch.empty(size, dtype=torch.int64, device="meta")
+    return torch.empty((*size, width), dtype=dtype, device="meta", requires_grad=True)
+
+
+def _stage_group(grid: Grid) -> Group:
+    """The ranks of all stages with this rank's tensor and data parallel place."""
+    lines = [
+        [grid.rank_at(tp, dp, pp) for pp in range(grid.pp)] for dp in range(grid.dp) for tp in range(grid.tp)
+    ]
+    own: Group = dist.new_subgroups_by_enumeration(lines, timeout=TIMEOUT)[0]
+    return own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from gettext import gettext as _
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Union
 
 import torch
 import torch.distributed as dist
@@ -16,7 +16,7 @@ from backend.node.train.flat_parameters import FlatParameters, Traits
 from backend.node.train.grid import Grid
 from backend.node.train.model import EMBEDDING, HEAD, Stage
 from backend.node.train.optimizer import AdamW, clip_scale, norm_and_loss
-from backend.node.train.pipeline import Pipeline
+from backend.node.train.pipeline import Pipeline, PlainLoop
 from backend.node.train.process_groups import Groups
 from backend.node.train.train_job import TrainJob
 from backend.node.train.vocab_loss import vocab_parallel_loss
@@ -63,9 +63,11 @@ class Replica:
         for name in traits:
             self.parameters.load(name, weights[name])
         self.optimizer = AdamW(self.parameters, job.weight_decay)
-        shape = (job.micro_batch_size, job.seq_length, job.shape.hidden)
-        self._pipeline = Pipeline(grid, self._forward, shape, dtype, device)
-        self._batches: List[Tensor] = []
+        self._runner: Union[PlainLoop, Pipeline] = (
+            Pipeline(job, grid, self.stage, self._loss, dtype, device)
+            if grid.pp > 1
+            else PlainLoop(self.stage, self._loss, device)
+        )
 
     def step(self, batches: List[Tensor], lr: float) -> StepResult:
         """One iteration over this data parallel rank's micro batches, int64 [batch, seq + 1] each.
@@ -86,27 +88,17 @@ class Replica:
 
         Answers this rank's share of that loss (fp32 scalar): the shares of all ranks add up to it.
         """
-        self._batches = batches
-        loss = self._pipeline.run(self.job.num_micro_batches)
+        loss = self._runner.run(batches)
         self._add_tied_gradients()
         if self.groups.data is not None:
             dist.all_reduce(self.parameters.gradient, group=self.groups.data)
             self.parameters.gradient.div_(self.grid.dp)
         return loss / self.grid.dp if self.grid.tp_rank == 0 else torch.zeros_like(loss)
 
-    def _forward(self, states: Optional[Tensor], number: int) -> Tensor:
-        batch = self._batches[number] if self._batches else None
-        if states is None:
-            assert batch is not None, "the first stage reads the data"
-            states = batch[:, :-1]
-        output: Tensor = self.stage(states)
-        if not self.grid.is_last_stage:
-            return output
-        assert batch is not None, "the last stage reads the data"
-        loss = vocab_parallel_loss(
-            output, batch[:, 1:], self.stage.first_row, self.job.shape.vocab, self.groups.tensor
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return vocab_parallel_loss(
+            logits, labels, self.stage.first_row, self.job.shape.vocab, self.groups.tensor
         )
-        return loss / self.job.num_micro_batches
 
     def _add_tied_gradients(self) -> None:
         """Tied embeddings live on the first and on the last stage: both copies take the step of their sum."""

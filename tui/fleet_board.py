@@ -1,0 +1,237 @@
+"""What the fleet screen shows, worked out from state: rows of cells, counts, and what is wrong; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from backend.events import DeviceReading
+from backend.state.device_health import Level, Verdict
+from backend.state.fleet_state import FleetCounts, FleetState, NodeView
+from backend.state.run_state import RunBook, RunView
+from backend.translation import _
+from tui.formats import age, thousands
+from tui.inks import GLYPHS, HEAT_STEPS
+
+URGENCY = {Level.ALARM: 3, Level.WARNING: 2, Level.UNKNOWN: 1, Level.WELL: 0}
+QUIET_AFTER_S = 5.0
+
+
+class Measure(StrEnum):
+    HEALTH = "health"
+    HBM = "HBM %"
+    AICORE = "AICore %"
+    TEMPERATURE = "temperature °C"
+    POWER = "power W"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One NPU in the grid. `heat` is 0 for none, else 1 to `HEAT_STEPS`."""
+
+    level: Level
+    glyph: str
+    text: str
+    heat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """One node, or (`folded` > 0) one line that stands for that many well ones."""
+
+    node: str
+    level: Level
+    cells: tuple[Cell, ...]
+    run: str
+    seen: str
+    folded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One thing that is wrong. `npus` names the NPUs meant, "" when it is the whole node."""
+
+    level: Level
+    node: str
+    index: int
+    npus: str
+    sentence: str
+
+
+class FleetBoard:
+    """Verdicts are kept as long as a node's view is the same object: judging 800 chips a second is enough."""
+
+    def __init__(self, fleet: FleetState, runs: RunBook) -> None:
+        self._fleet = fleet
+        self._runs = runs
+        self._judged: dict[str, tuple[NodeView, tuple[Verdict, ...], Level]] = {}
+
+    def verdicts(self, view: NodeView) -> tuple[Verdict, ...]:
+        return self._judge(view)[1]
+
+    def level(self, view: NodeView) -> Level:
+        return self._judge(view)[2]
+
+    def _judge(self, view: NodeView) -> tuple[NodeView, tuple[Verdict, ...], Level]:
+        known = self._judged.get(view.name)
+        if known is None or known[0] is not view:
+            verdicts = view.verdicts()
+            level = max((verdict.level for verdict in verdicts), default=Level.UNKNOWN)
+            known = self._judged[view.name] = (view, verdicts, level)
+        return known
+
+    def worst_first(self) -> list[NodeView]:
+        return sorted(self._fleet.nodes.values(), key=lambda view: -URGENCY[self.level(view)])
+
+    def counts(self) -> FleetCounts:
+        levels = [verdict.level for view in self._fleet.nodes.values() for verdict in self.verdicts(view)]
+        return FleetCounts(
+            len(self._fleet.nodes),
+            len(levels),
+            levels.count(Level.WELL),
+            levels.count(Level.WARNING),
+            levels.count(Level.ALARM),
+            levels.count(Level.UNKNOWN),
+        )
+
+    def runs_on(self, node: str) -> list[RunView]:
+        """Active runs that use the node, newest first."""
+        return [run for run in self._runs.newest_first() if run.active and node in run.created.nodes]
+
+    def rows(self, measure: Measure, now: float, room: int, unfolded: bool) -> list[GridRow]:
+        """Worst first. With more nodes than `room` lines the last well ones become one line."""
+        views = self.worst_first()
+        on_node = self._active_by_node()
+        scale = self._power_scale() if measure is Measure.POWER else 0.0
+        folded: list[NodeView] = []
+        if not unfolded and len(views) > room:
+            ill = sum(self.level(view) is not Level.WELL for view in views)
+            keep = max(ill, room - 1)
+            views, folded = views[:keep], views[keep:]
+        rows = [self._row(view, measure, now, on_node.get(view.name, ""), scale) for view in views]
+        if folded:
+            name = folded[0].name if len(folded) == 1 else f"{folded[0].name} … {folded[-1].name}"
+            rows.append(GridRow(name, Level.WELL, (), "", "", len(folded)))
+        return rows
+
+    def concerns(self, now: float) -> list[Concern]:
+        """Everything that is not well, worst first; equal sentences of one node are said once."""
+        found: list[Concern] = []
+        for view in self.worst_first():
+            if self.level(view) is Level.WELL:
+                break
+            found.extend(self._concerns_of(view, now))
+        return sorted(found, key=lambda concern: -URGENCY[concern.level])
+
+    def _concerns_of(self, view: NodeView, now: float) -> list[Concern]:
+        if not view.reachable:
+            return [Concern(Level.UNKNOWN, view.name, 0, "", silence(view, now))]
+        groups: dict[tuple[Level, str], list[int]] = {}
+        for index, verdict in enumerate(self.verdicts(view)):
+            if verdict.level is not Level.WELL:
+                groups.setdefault((verdict.level, verdict.sentence), []).append(index)
+        return [
+            Concern(level, view.name, where[0], _npus(view, where), sentence)
+            for (level, sentence), where in groups.items()
+        ]
+
+    def _row(self, view: NodeView, measure: Measure, now: float, run: str, scale: float) -> GridRow:
+        verdicts = self.verdicts(view)
+        cells = tuple(_cell(view, index, verdict, measure, scale) for index, verdict in enumerate(verdicts))
+        return GridRow(view.name, self.level(view), cells, run, seen(view, now))
+
+    def _active_by_node(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for run in self._runs.newest_first():
+            for node in run.created.nodes if run.active else ():
+                found.setdefault(node, run.run_id)
+        return found
+
+    def _power_scale(self) -> float:
+        powers = [device.power_w or 0.0 for view in self._fleet.nodes.values() for device in view.devices]
+        return max([100.0, *powers])
+
+
+def npu_name(view: NodeView, index: int) -> str:
+    """`NPU 2`, with the chip where an NPU has several; the place in the row for one that is not listed."""
+    if index >= len(view.devices):
+        return _("NPU {index}").format(index=index)
+    device = view.devices[index]
+    several = sum(other.npu_id == device.npu_id for other in view.devices) > 1
+    text = _("NPU {id}").format(id=device.npu_id)
+    return text + (_(" chip {chip}").format(chip=device.chip_id) if several else "")
+
+
+def _npus(view: NodeView, where: Sequence[int]) -> str:
+    if len(where) == 1:
+        return npu_name(view, where[0])
+    return _("{n} NPUs").format(n=len(where))
+
+
+def silence(view: NodeView, now: float) -> str:
+    """Why nothing is known of a node, in one sentence."""
+    if view.unreachable_since is None:
+        return _("has not answered yet")
+    text = _("has not answered for {age}").format(age=age(now - view.unreachable_since))
+    return f"{text} ({view.reason})" if view.reason else text
+
+
+def seen(view: NodeView, now: float) -> str:
+    """The last column: how fresh the row is."""
+    if view.unreachable_since is not None:
+        return _("silent {age}").format(age=age(now - view.unreachable_since))
+    if view.observed_at is None:
+        return _("asking")
+    old = now - view.observed_at
+    return _("now") if old < QUIET_AFTER_S else age(old)
+
+
+def _cell(view: NodeView, index: int, verdict: Verdict, measure: Measure, scale: float) -> Cell:
+    if not view.reachable:
+        return Cell(verdict.level, "?", "")
+    if index >= len(view.devices):
+        return Cell(Level.ALARM, GLYPHS[Level.ALARM], _("gone"))
+    device = view.devices[index]
+    glyph = GLYPHS[verdict.level]
+    if measure is Measure.HEALTH:
+        return Cell(verdict.level, glyph, _short_word(device, verdict.level))
+    value, fraction = reading(device, measure, scale)
+    if value is None:
+        return Cell(verdict.level, glyph if verdict.level is not Level.WELL else "–", "")
+    if verdict.level is not Level.WELL:
+        return Cell(verdict.level, glyph, thousands(value))
+    heat = 1 + min(HEAT_STEPS - 1, max(0, int(fraction * HEAT_STEPS)))
+    return Cell(Level.WELL, "▁▂▃▄▅▆▇█"[min(7, max(0, int(fraction * 8)))], thousands(value), heat)
+
+
+def reading(device: DeviceReading, measure: Measure, scale: float) -> tuple[float | None, float]:
+    """The value of a measure and how high it is, 0 to 1; (None, 0) where the tool prints none."""
+    used, total = hbm(device)
+    value: float | None
+    match measure:
+        case Measure.HBM:
+            value = 100.0 * used / total if used is not None and total else None
+            return value, (value or 0.0) / 100.0
+        case Measure.AICORE:
+            return device.aicore_pct, (device.aicore_pct or 0) / 100.0
+        case Measure.TEMPERATURE:
+            return device.temp_c, ((device.temp_c or 0) - 30) / 70.0
+        case Measure.POWER:
+            return device.power_w, (device.power_w or 0.0) / scale if scale else 0.0
+        case _:
+            return None, 0.0
+
+
+def hbm(device: DeviceReading) -> tuple[int | None, int | None]:
+    """Used and total MB of HBM, or of plain memory where the chip has no HBM."""
+    if device.hbm_total_mb:
+        return device.hbm_used_mb, device.hbm_total_mb
+    return device.memory_used_mb, device.memory_total_mb
+
+
+def _short_word(device: DeviceReading, level: Level) -> str:
+    if level is Level.WELL or level is Level.UNKNOWN:
+        return ""
+    words = {"Warning": _("warn"), "Alarm": _("alrm"), "Critical": _("crit")}
+    return words.get(device.health, f"{device.temp_c}°")

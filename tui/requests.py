@@ -1,0 +1,21 @@
+"""What a screen asks of the console, as messages that bubble up to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+
+@dataclass
+class RunAsked(Message):
+    """Open the screen of a run."""
+
+    run_id: str
+
+
+@dataclass
+class StopAsked(Message):
+    """Stop a run; it has not been confirmed yet."""
+
+    run_id: str

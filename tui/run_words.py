@@ -1,0 +1,205 @@
+"""A run in words: its state, its stages, what is left, what is at risk; pure."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from backend.events import RunStatus, StageName, StageStatus
+from backend.state.run_state import RunView, StageView
+from backend.translation import _
+from tui.formats import age, clean, clip, clock, clock_short, duration, plural, thousands
+from tui.inks import Inks
+
+LEAST_TIMES = 3  # the first iteration warms up and says nothing of the others
+STATE_MARKS: dict[RunStatus, tuple[str, str]] = {
+    RunStatus.PENDING: ("·", "dim"),
+    RunStatus.PREPARING: ("◌", "accent"),
+    RunStatus.RUNNING: ("●", "accent"),
+    RunStatus.UNKNOWN: ("?", "unknown"),
+    RunStatus.STOPPING: ("◌", "accent"),
+    RunStatus.FINISHED: ("✔", "well"),
+    RunStatus.FAILED: ("✖", "alarm"),
+    RunStatus.STOPPED: ("■", "text"),
+}
+STAGE_MARKS: dict[StageStatus, tuple[str, str]] = {
+    StageStatus.PENDING: ("·", "dim"),
+    StageStatus.RUNNING: ("●", "accent"),
+    StageStatus.DONE: ("✔", "well"),
+    StageStatus.FAILED: ("✖", "alarm"),
+    StageStatus.SKIPPED: ("–", "dim"),
+}
+
+
+def stage_strip(run: RunView, inks: Inks, now: float) -> Text:
+    """`check ✔ 2.1 s   data ✔ 31 s   …   train ● 1,240/5,000`."""
+    text = Text()
+    for name in StageName:
+        stage = run.stages[name]
+        mark, ink = stage_mark(run, stage.state, False)
+        strong = stage.state in (StageStatus.RUNNING, StageStatus.FAILED)
+        text.append(f"{name.value} ", inks["strong" if strong else "dim"])
+        text.append(mark, inks[ink])
+        measure = _stage_measure(run, stage, now)
+        text.append(f" {measure}" if measure else "", inks["text" if strong else "dim"])
+        text.append("  ")
+    text.rstrip()
+    return text
+
+
+def stage_mark(run: RunView, state: StageStatus, lost: bool) -> tuple[str, str]:
+    """Glyph and ink. What ran when it was last seen is unknown behind a lost link, and over with its run."""
+    if state is StageStatus.RUNNING:
+        if run.state is RunStatus.UNKNOWN or lost:
+            return "?", "unknown"
+        if not run.active:
+            return "■", "dim"
+    return STAGE_MARKS[state]
+
+
+def _stage_measure(run: RunView, stage: StageView, now: float) -> str:
+    if stage.name is StageName.TRAIN and run.last is not None:
+        total = run.last.total or run.created.total_iterations
+        return (
+            f"{thousands(run.last.iteration)}/{thousands(total)}" if total else thousands(run.last.iteration)
+        )
+    if stage.state is StageStatus.RUNNING:
+        progress = stage.progress
+        if progress is not None and progress.total:
+            return f"{100 * progress.done / progress.total:.0f} %"
+        if progress is not None:
+            return f"{thousands(progress.done)} {progress.unit}"
+        # a run whose state is unknown has no clock that could be trusted
+        live = run.active and run.state is not RunStatus.UNKNOWN
+        return age(now - stage.started_at) if live and stage.started_at is not None else ""
+    if stage.started_at is not None and stage.ended_at is not None:
+        return age(stage.ended_at - stage.started_at)
+    return ""
+
+
+def state_line(run: RunView, inks: Inks, now: float) -> Text:
+    """The state, since when, and why."""
+    mark, ink = STATE_MARKS[run.state]
+    text = Text()
+    text.append(f"{mark} {run.state.value}", inks[ink] if ink != "text" else inks["strong"])
+    words = _(" since {clock} ({age})") if run.active else _(" {clock} ({age} ago)")
+    since = words.format(clock=clock_short(run.changed_at, now), age=age(now - run.changed_at))
+    text.append(since, inks["dim"])
+    reason = _reason(run)
+    if reason:
+        text.append(f"  {reason}", inks["text" if run.state is not RunStatus.FAILED else "alarm"])
+    return text
+
+
+def _reason(run: RunView) -> str:
+    if run.reason:
+        return clean(run.reason)
+    running = next((s for s in run.stages.values() if s.state is StageStatus.RUNNING), None)
+    if running is not None and running.progress is not None and running.progress.text:
+        return clean(running.progress.text)
+    return ""
+
+
+def safety_line(run: RunView, inks: Inks, now: float) -> Text:
+    """What is left, and the work that would be lost if the run ended now."""
+    text = Text()
+    if run.state is RunStatus.RUNNING:
+        left = seconds_left(run)
+        if left is not None:
+            words = _("left {left} (until {clock})   ")
+            text.append(words.format(left=duration(left), clock=clock_short(now + left, now)), inks["text"])
+        else:
+            text.append(_("time left: known after the first iterations   "), inks["dim"])
+    saved = run.checkpoint
+    if saved is not None:
+        words = _("checkpoint it {iteration}, {age} ago")
+        text.append(words.format(iteration=thousands(saved.iteration), age=age(now - saved.at)), inks["text"])
+    else:
+        text.append(_("no checkpoint yet") if run.active else _("no checkpoint"), inks["dim"])
+    if run.active and run.last is not None:
+        start = saved.at if saved is not None else run.stages[StageName.TRAIN].started_at
+        if start is not None:
+            text.append(_(" (at risk: {age})").format(age=age(now - start)), inks["dim"])
+    return text
+
+
+def trouble_line(run: RunView, inks: Inks, now: float) -> Text:
+    """Links that are lost and parts of logs that are gone; empty when there is nothing to say."""
+    text = Text()
+    for lost in list(run.lost_nodes.values())[:2]:
+        words = _("? {node} not reached since {clock} ({age}): what it does is not known   ")
+        line = words.format(node=lost.node, clock=clock(lost.at), age=age(now - lost.at))
+        text.append(line, inks["unknown"])
+    if len(run.lost_nodes) > 2:
+        text.append(_("and {n} more   ").format(n=len(run.lost_nodes) - 2), inks["unknown"])
+    if run.gaps:
+        gap = run.gaps[-1]
+        text.append("\n" if text.plain else "")
+        text.append(
+            _("▲ log gap on {node}: {why}").format(node=gap.node, why=clean(gap.why)), inks["warning"]
+        )
+    return text
+
+
+def seconds_left(run: RunView) -> float | None:
+    """Remaining iterations times the median of the last twenty; None before anything is known."""
+    total = (run.last.total if run.last else None) or run.created.total_iterations
+    times = sorted(item.elapsed_ms for item in run.iterations[-20:] if item.elapsed_ms)
+    if run.last is None or not total or len(times) < LEAST_TIMES:
+        return None
+    return max(0, total - run.last.iteration) * times[len(times) // 2] / 1000.0
+
+
+def waited_for(run: RunView, now: float) -> str:
+    """Why a chart is still empty."""
+    if not run.active:
+        return _("this run logged no iteration")
+    if run.state is RunStatus.UNKNOWN:
+        return _("no iteration seen before the link was lost")
+    current = next((s for s in run.stages.values() if s.state is StageStatus.RUNNING), None)
+    if current is None:
+        return _("waiting for the run to begin")
+    since = (
+        _("\n{age} so far").format(age=age(now - current.started_at))
+        if current.started_at is not None
+        else ""
+    )
+    if current.name is StageName.TRAIN:
+        return _("waiting for the first iteration{since}").format(since=since)
+    return _("the first point comes after stage {stage}{since}").format(stage=current.name.value, since=since)
+
+
+def nodes_text(run: RunView) -> str:
+    """`2 × 2` for two nodes of two NPUs."""
+    count = len(run.created.nodes)
+    if count and run.created.npus % count == 0:
+        return f"{count}×{run.created.npus // count}"
+    return f"{count}/{run.created.npus}"
+
+
+def run_title(run: RunView) -> str:
+    made = run.created
+    nodes = plural(len(made.nodes), _("{n} node"), _("{n} nodes"))
+    return f"{made.run_id} · {clean(made.model)} {made.run_type} · {nodes}, {made.npus} NPU"
+
+
+def iteration_text(run: RunView) -> str:
+    if run.last is None:
+        return "–"
+    total = run.last.total or run.created.total_iterations
+    text = thousands(run.last.iteration)
+    return f"{text}/{short_count(total)}" if total and run.active else text
+
+
+def short_count(number: int) -> str:
+    """`5,000` -> `5k`, where nothing is lost by it."""
+    return f"{number // 1000:,}k" if number >= 1000 and number % 1000 == 0 else thousands(number)
+
+
+def why_line(run: RunView, width: int) -> str:
+    """One line for the list: why a run failed, or why nothing is known of it; "" otherwise."""
+    if run.state not in (RunStatus.FAILED, RunStatus.UNKNOWN):
+        return ""
+    reason = clean(run.reason).splitlines()
+    if not reason and run.lost_nodes:
+        reason = [_("{node} not reached").format(node=next(iter(run.lost_nodes)))]
+    return clip(reason[0], width) if reason else _("no reason was recorded")

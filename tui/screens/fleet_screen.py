@@ -1,0 +1,149 @@
+"""Is everything I have healthy, and if not, what?"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.widgets import Static
+
+from backend.translation import _
+from tui.actions import FLEET, actions_of, bindings_of
+from tui.fleet_board import Measure
+from tui.formats import plural
+from tui.node_words import NodeWords
+from tui.requests import RunAsked
+from tui.screens.deck_screen import DeckScreen
+from tui.session import Session
+from tui.widgets.concern_list import ConcernList
+from tui.widgets.heat_grid import HeatGrid
+
+FRAME = 3  # border and head of the grid
+DETAIL = 9  # lines that the pane beneath it needs
+NO_INVENTORY = _(
+    "No fleet yet: an inventory names the nodes.\n"
+    "Three ways to get one:\n\n"
+    "  npudeck demo\n"
+    "      four nodes on this machine, to look around\n\n"
+    "  npudeck demo fleet --dir DIR\n"
+    "      the same, with its files in DIR to read and to copy\n\n"
+    "  write npudeck.toml\n"
+    "      your own nodes; start npudeck beside it, or npudeck -i FILE\n\n"
+    "The recipe (3) and all commands (:) work without a fleet."
+)
+
+
+class FleetScreen(DeckScreen):
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(FLEET)]
+    place = FLEET
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._measure = Measure.HEALTH
+        self._unfolded = False
+        self._words = NodeWords(session.board, session.feed.history, session.inks)
+
+    def compose_body(self) -> ComposeResult:
+        if self.session.desk.inventory is None:
+            yield Static(NO_INVENTORY, id="empty", markup=False)
+            return
+        with Container(id="fleet"):
+            yield HeatGrid(self.session.inks, id="grid")
+            with Vertical(id="beside"):
+                with VerticalScroll(id="detail", can_focus=False):
+                    yield Static(id="detail-text", markup=False)
+                yield ConcernList(self.session.inks, id="concerns")
+
+    def idle_actions(self) -> frozenset[str]:
+        fleet = {action.name for action in actions_of(FLEET)} | {"app.launch"}
+        return frozenset(fleet) if self.session.desk.inventory is None else frozenset()
+
+    def on_mount(self) -> None:
+        if self.session.desk.inventory is not None:
+            self.query_one(HeatGrid).focus()
+            self.query_one("#concerns").border_title = _("needs a look")
+
+    def show_all(self) -> None:
+        if self.session.desk.inventory is None or not self.query("#grid"):
+            return
+        grid = self.query_one(HeatGrid)
+        self._share_height(grid)
+        grid.show_rows(self.session.board.rows(self._measure, self.now, grid.room, self._unfolded))
+        grid.border_title = _("Fleet · {measure}").format(measure=self._measure.value)
+        grid.border_subtitle = _("m measure")
+        self._show_detail()
+        self._show_concerns()
+
+    def _share_height(self, grid: HeatGrid) -> None:
+        """One above the other: the grid takes what its nodes need, and leaves room to say what is wrong."""
+        if self.has_class("-narrow"):
+            wanted = min(
+                len(self.session.desk.fleet.nodes) + FRAME, self.query_one("#body").size.height - DETAIL
+            )
+            grid.styles.height = max(5, wanted)
+        else:
+            grid.styles.clear_rule("height")
+
+    def show_time(self) -> None:
+        self.show_all()
+
+    def restyle(self) -> None:
+        for concerns in self.query(ConcernList):
+            concerns.forget()
+        super().restyle()
+
+    def _show_concerns(self) -> None:
+        counts = self.session.board.counts()
+        quiet = plural(counts.npus, _("Nothing: the one NPU is well."), _("Nothing: all {n} NPUs are well."))
+        self.query_one(ConcernList).show_concerns(self.session.board.concerns(self.now), quiet)
+
+    def _show_detail(self) -> None:
+        grid, pane = self.query_one(HeatGrid), self.query_one("#detail")
+        text = self.query_one("#detail-text", Static)
+        row = grid.current
+        view = self.session.desk.fleet.nodes.get(row.node) if row and not row.folded else None
+        if view is None:
+            pane.border_title = row.node if row else ""
+            text.update(_("These nodes are well. Enter unfolds them.") if row else "")
+            return
+        width = max(20, pane.size.width - 2)
+        pane.border_title = self._words.title(view, grid.column)
+        text.update(self._words.detail(view, grid.column, self.now, width))
+
+    # ---- actions ----
+
+    def action_measure(self) -> None:
+        order = list(Measure)
+        self._measure = order[(order.index(self._measure) + 1) % len(order)]
+        self.show_all()
+
+    def action_fold(self) -> None:
+        self._unfolded = not self._unfolded
+        self.show_all()
+
+    @on(HeatGrid.CellOpened)
+    def action_open(self) -> None:
+        if self.session.desk.inventory is None:
+            return
+        row = self.query_one(HeatGrid).current
+        if row is None:
+            return
+        if row.folded:
+            self.action_fold()
+        elif row.run:
+            self.post_message(RunAsked(row.run))
+        else:
+            self.notify(_("No run of this console is on {node}.").format(node=row.node), timeout=3)
+
+    @on(HeatGrid.CellHighlighted)
+    def follow_cursor(self) -> None:
+        self._show_detail()
+
+    @on(ConcernList.ConcernChosen)
+    def go_to_concern(self, event: ConcernList.ConcernChosen) -> None:
+        grid = self.query_one(HeatGrid)
+        grid.go_to(event.node, event.index)
+        grid.focus()

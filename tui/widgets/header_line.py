@@ -1,0 +1,76 @@
+"""The first line of every screen: which fleet, how well it is, what time it is; or that nothing is live."""
+
+from __future__ import annotations
+
+from rich.style import Style
+from rich.text import Text
+from textual.widgets import Static
+
+from backend.state.device_health import Level
+from backend.translation import _
+from tui.formats import clean, clock, plural, thousands, zone
+from tui.inks import GLYPHS
+from tui.session import Session
+
+
+class HeaderLine(Static):
+    """Redrawn each second and with each tick of the feed."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(id="header")
+        self._session = session
+        self._shown = ""
+
+    def on_mount(self) -> None:
+        self.redraw()
+
+    def on_resize(self) -> None:
+        self._shown = ""
+        self.redraw()
+
+    def redraw(self) -> None:
+        text = self._line(self.size.width or self.app.size.width)
+        if text.markup != self._shown:
+            self._shown = text.markup
+            self.update(text)
+
+    def _line(self, width: int) -> Text:
+        session, inks = self._session, self._session.inks
+        now = session.clock.now()
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append(" npudeck ", inks["accent"] + inks["strong"])
+        silent = session.feed.silent_since()
+        if session.desk.inventory is not None:
+            text.append(f" {session.desk.inventory.name} ", inks["strong"])
+        if silent is not None:
+            words = _(" NO LIVE DATA since {clock} ").format(clock=clock(silent))
+            text.append(words, inks["alarm"] + Style(bold=True, reverse=True))
+            text.append(" ")
+        if silent is not None and session.feed.error:
+            text.append(clean(session.feed.error.splitlines()[0]), inks["text"])
+        elif session.desk.inventory is not None:
+            self._counts(text, width, live=silent is None)
+        right = f"{clock(now)} {zone(now)} " if width >= 72 else f"{clock(now)} "
+        text.truncate(max(0, width - len(right)), overflow="ellipsis")
+        text.pad_right(max(0, width - len(right) - text.cell_len))
+        text.append(right, inks["dim"])
+        return text
+
+    def _counts(self, text: Text, width: int, live: bool) -> None:
+        """NPUs by verdict; without colour when they are old."""
+        inks, counts = self._session.inks, self._session.board.counts()
+        text.append("│ ", inks["quiet"])
+        nodes = plural(counts.nodes, _("{n} node"), _("{n} nodes"))
+        text.append(
+            f"{nodes}, {thousands(counts.npus)} NPU " if width >= 72 else f"{counts.npus} NPU ", inks["text"]
+        )
+        text.append("│", inks["quiet"])
+        pairs = (
+            (Level.WELL, counts.well),
+            (Level.WARNING, counts.warning),
+            (Level.ALARM, counts.alarm),
+            (Level.UNKNOWN, counts.unknown),
+        )
+        for level, count in pairs:
+            ink = inks.level(level) if count and live else inks["dim"]
+            text.append(f" {GLYPHS[level]} {thousands(count)}", ink)

@@ -1,0 +1,71 @@
+"""Has every node done its part: nodes down, stages across."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from backend.events import StageName, StageStatus
+from backend.state.run_state import RunView
+from backend.translation import _
+from tui.formats import clean, clip
+from tui.inks import Inks
+from tui.run_words import stage_mark
+
+CELL = 9
+
+
+class NodeBoard(VerticalScroll):
+    """One line a node of the run; a failed cell's text is written out beneath."""
+
+    def __init__(self, inks: Inks, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._inks = inks
+        self._text = Static()
+        self._run: RunView | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self._text
+
+    def on_resize(self) -> None:
+        if self._run is not None:
+            self.show_run(self._run)
+
+    def show_run(self, run: RunView) -> None:
+        self._run = run
+        self._text.update(board_text(run, self._inks, self.size.width))
+
+
+def board_text(run: RunView, inks: Inks, width: int) -> Text:
+    """The board as text; nodes that a stage does not name have no part in it."""
+    text = Text(no_wrap=True)
+    names = max([6, *(len(name) for name in run.created.nodes)]) + 2
+    names = min(names, 16)
+    cell = min(CELL, max(7, (width - names) // len(StageName)))
+    heads = "".join(name.value.ljust(cell) for name in StageName)
+    text.append(" " * names + heads + "\n", inks["dim"])
+    parts = {(name, node): (state, words) for name, s in run.stages.items() for node, state, words in s.nodes}
+    for node in run.created.nodes:
+        lost = node in run.lost_nodes
+        text.append(clip(node, names - 1).ljust(names), inks["unknown" if lost else "text"])
+        troubles = []
+        for name in StageName:
+            part = parts.get((name, node))
+            if part is None:
+                text.append("·".ljust(cell), inks["dim"])
+                continue
+            state, words = part
+            mark, ink = stage_mark(run, state, lost)
+            text.append(mark, inks[ink])
+            short = clean(words) if state is not StageStatus.FAILED else ""
+            text.append(clip(f" {short}", cell - 2).ljust(cell - 1), inks["dim"])
+            if state is StageStatus.FAILED and words:
+                troubles.append(clean(words))
+        text.append("\n")
+        for trouble in troubles:
+            text.append(f"  {clip(trouble, max(20, width - 3))}\n", inks["alarm"])
+        if lost:
+            text.append(_("  not reached: its part is not known") + "\n", inks["unknown"])
+    return text
