@@ -1,73 +1,66 @@
-"""AdamW over flat buffers, with the gradient norm clipped over all ranks.
-
-torch.optim is not used: its first step imports the compiler, which costs seconds on every rank.
-"""
+"""AdamW over flat buffers, with the gradient norm clipped over all ranks."""
 
 from __future__ import annotations
 
-import math
+import copy
 from typing import Any, Dict, List
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backend.node.train.flat_parameters import FlatParameters
 
 # As the pretraining scripts of ModelLink have them.
-BETA1, BETA2, EPS = 0.9, 0.95, 1e-8
+BETAS, EPS = (0.9, 0.95), 1e-8
 
 
-class AdamW:
-    """Moments of every parameter (fp32, as long as the buffers) and the number of steps taken."""
+class FlatAdamW:
+    """torch's AdamW on the fp32 buffers: one long parameter that decays (matrices), one that does not."""
 
     def __init__(self, parameters: FlatParameters, weight_decay: float) -> None:
-        self.parameters = parameters
-        self.weight_decay = weight_decay
-        self.steps = 0
-        self.first = torch.zeros_like(parameters.master)
-        self.second = torch.zeros_like(parameters.master)
+        self._parameters = parameters
+        groups: List[Dict[str, Any]] = []
+        for decayed, run in parameters.runs():
+            flat = nn.Parameter(parameters.master[run])
+            flat.grad = parameters.gradient[run]
+            groups.append({"params": [flat], "weight_decay": weight_decay if decayed else 0.0})
+        self._adam = torch.optim.AdamW(groups, betas=BETAS, eps=EPS)
 
     def step(self, lr: float, scale: float) -> None:
-        """One update with the gradients times `scale`; leaves them zero. Norms and biases do not decay."""
-        self.steps += 1
-        gradient = self.parameters.gradient
+        """One update with the gradients times `scale`; leaves them zero."""
         if scale != 1.0:
-            gradient.mul_(scale)
-        self.first.lerp_(gradient, 1.0 - BETA1)
-        self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1.0 - BETA2)
-        for decayed, run in self.parameters.runs():
-            if decayed:
-                self.parameters.master[run].mul_(1.0 - lr * self.weight_decay)
-        # The gradients are spent: their buffer holds the denominator, and is zeroed after.
-        torch.sqrt(self.second, out=gradient)
-        gradient.mul_(1.0 / math.sqrt(1.0 - BETA2**self.steps)).add_(EPS)
-        self.parameters.master.addcdiv_(self.first, gradient, value=-lr / (1.0 - BETA1**self.steps))
-        gradient.zero_()
-        self.parameters.publish()
+            self._parameters.gradient.mul_(scale)
+        for group in self._adam.param_groups:
+            group["lr"] = lr
+        self._adam.step()
+        # Not zero_grad: it would let go of the buffer.
+        self._parameters.gradient.zero_()
+        self._parameters.publish()
 
     def state(self) -> Dict[str, Any]:
         """What a checkpoint holds besides the model: builtin values and flat fp32 tensors."""
         state: Dict[str, Any] = {
-            "steps": self.steps,
-            "layout": [list(entry) for entry in self.parameters.layout()],
-            "exp_avg": self.first,
-            "exp_avg_sq": self.second,
+            "layout": [list(entry) for entry in self._parameters.layout()],
+            "adam": self._adam.state_dict()["state"],
         }
-        if self.parameters.compute is not self.parameters.master:
-            state["master"] = self.parameters.master
+        if self._parameters.compute is not self._parameters.master:
+            state["master"] = self._parameters.master
         return state
 
     def load(self, state: Dict[str, Any]) -> bool:
-        """Take over a saved state; False, and nothing changed, when it belongs to other parameters."""
-        layout: List[List[Any]] = [list(entry) for entry in self.parameters.layout()]
-        needs_master = self.parameters.compute is not self.parameters.master
+        """Take over a saved state; False, and nothing changed, when it belongs to other parameters.
+
+        Learning rate and decay are those of this run, not of the saved one.
+        """
+        layout: List[List[Any]] = [list(entry) for entry in self._parameters.layout()]
+        needs_master = self._parameters.compute is not self._parameters.master
         if state.get("layout") != layout or ("master" in state) != needs_master:
             return False
-        self.steps = int(state["steps"])
-        self.first.copy_(state["exp_avg"])
-        self.second.copy_(state["exp_avg_sq"])
+        # torch keeps the tensors that it is given, and these may be pages of the checkpoint's file.
+        saved = copy.deepcopy(state["adam"])
+        self._adam.load_state_dict(dict(self._adam.state_dict(), state=saved))
         if needs_master:
-            self.parameters.master.copy_(state["master"])
+            self._parameters.master.copy_(state["master"])
         return True
 
 

@@ -1,4 +1,4 @@
-"""All micro batches of an iteration, forward and backward: a plain loop, or torch's schedule over the stages."""
+"""The micro batches of an iteration, forward and backward: a plain loop, or torch's schedule of stages."""
 
 from __future__ import annotations
 
@@ -45,9 +45,16 @@ class Pipeline:
     """
 
     def __init__(
-        self, job: TrainJob, grid: Grid, stage: Stage, loss: Loss, dtype: torch.dtype, device: torch.device
+        self,
+        job: TrainJob,
+        grid: Grid,
+        stage: Stage,
+        vocab_rows: int,
+        loss: Loss,
+        dtype: torch.dtype,
+        device: torch.device,
     ) -> None:
-        # Imports the compiler, which costs seconds: not for runs of one stage.
+        # Slow to import, and of no use to a run of one stage.
         from torch.distributed.pipelining import PipelineStage
 
         self._job = job
@@ -55,17 +62,18 @@ class Pipeline:
         self._mean_loss = loss
         self._device = device
         self._count = max(job.num_micro_batches, grid.pp)
+        width = vocab_rows if grid.is_last_stage else job.shape.hidden
         place = PipelineStage(
             stage,
             grid.pp_rank,
             grid.pp,
             device,
             input_args=(_example(job, grid.is_first_stage, job.shape.hidden, dtype),),
-            output_args=(_example(job, False, stage.output_width, dtype),),
+            output_args=(_example(job, False, width, dtype),),
             group=_stage_group(grid),
         )
-        kind = _schedule_class(device)
         # Each loss is a share of the mean already. Releases before 2.7 never scale, and lack the argument.
+        kind = _schedule_class(device)
         self._schedule = kind(place, self._count, loss_fn=self._loss, **_if_known(kind, "scale_grads"))
         # Releases before 2.10 always collect the logits of all micro batches.
         self._options = _if_known(kind.step, "return_outputs")
@@ -78,7 +86,7 @@ class Pipeline:
         if batches:
             whole = torch.cat(batches + batches[:1] * (self._count - len(batches)))
             if self._grid.is_first_stage:
-                inputs.append(whole[:, :-1])
+                inputs.append(whole[:, :-1].contiguous())
             if self._grid.is_last_stage:
                 labels = whole[:, 1:]
                 labels[len(batches) * self._job.micro_batch_size :] = _NO_LABEL
@@ -86,7 +94,9 @@ class Pipeline:
             self._schedule.step(*inputs, target=labels, losses=losses, **self._options)
         except RuntimeError as error:
             # The schedule wraps what a stage raised; its sentence is the one that says what happened.
-            raise error.__cause__ or error
+            if error.__cause__ is None:
+                raise
+            raise error.__cause__ from None
         if not losses:
             return torch.zeros((), dtype=torch.float32, device=self._device)
         return torch.stack(losses).detach().sum()
@@ -97,12 +107,16 @@ class Pipeline:
 
 
 def _schedule_class(device: torch.device) -> Any:
-    from torch.distributed import pipelining
+    """1F1B, except on CPUs before torch 2.8: there it waits for the last of two transfers only, and gloo
+    forgets a transfer that nobody waits for, so the ranks would wait for ever. GPipe never joins two."""
+    from torch.distributed.pipelining import Schedule1F1B, ScheduleGPipe
 
-    return pipelining.Schedule1F1B
+    # A TorchVersion compares by number, not by letter.
+    is_old = torch.__version__ < "2.8"
+    return ScheduleGPipe if device.type == "cpu" and is_old else Schedule1F1B
 
 
-def _if_known(function: Callable[..., Any], name: str) -> Dict[str, bool]:
+def _if_known(function: Callable[..., Any], name: str) -> Dict[str, Any]:
     """The argument `name` = False for a function of torch, where this release has it."""
     return {name: False} if name in inspect.signature(function).parameters else {}
 

@@ -15,7 +15,7 @@ from backend.node.job_lines import JobError
 from backend.node.train.flat_parameters import FlatParameters, Traits
 from backend.node.train.grid import Grid
 from backend.node.train.model import EMBEDDING, HEAD, Stage
-from backend.node.train.optimizer import AdamW, clip_scale, norm_and_loss
+from backend.node.train.optimizer import FlatAdamW, clip_scale, norm_and_loss
 from backend.node.train.pipeline import Pipeline, PlainLoop
 from backend.node.train.process_groups import Groups
 from backend.node.train.train_job import TrainJob
@@ -62,9 +62,9 @@ class Replica:
         self.parameters = FlatParameters(self.stage, traits, dtype, device)
         for name in traits:
             self.parameters.load(name, weights[name])
-        self.optimizer = AdamW(self.parameters, job.weight_decay)
+        self.optimizer = FlatAdamW(self.parameters, job.weight_decay)
         self._runner: Union[PlainLoop, Pipeline] = (
-            Pipeline(job, grid, self.stage, self._loss, dtype, device)
+            Pipeline(job, grid, self.stage, vocab_rows, self._loss, dtype, device)
             if grid.pp > 1
             else PlainLoop(self.stage, self._loss, device)
         )

@@ -27,6 +27,7 @@ CASES: dict[str, dict[str, Any]] = {
     "tp2_dp2": {"tp": 2, "dp": 2},
     # One micro batch for four stages: fewer than it takes to fill the pipeline.
     "pp4_one_micro_batch": {"pp": 4, "micro_batch_size": 4},
+    "pp4_two_micro_batches": {"pp": 4, "micro_batch_size": 2},
     "pp2_uneven": {"pp": 2, "layers_per_stage": [3, 1]},
     "tied_one": {"architecture": LIKE_QWEN},
     "tied_tp2_pp2": {"tp": 2, "pp": 2, "architecture": LIKE_QWEN},
