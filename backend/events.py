@@ -153,12 +153,16 @@ class RunCreated:
 
 @dataclass(frozen=True, slots=True)
 class RunStateChanged:
-    """`reason` is one sentence; for a failure it names node, rank and exit code."""
+    """`reason` is one sentence; for a failure it names node, rank and exit code.
+
+    `exit_code` is what a command that waited for this state answers (problems.py says what they mean).
+    """
 
     run_id: str
     at: float
     state: RunStatus
     reason: str = ""
+    exit_code: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-
-from backend.cli.main import main as run_command_line
 
 
 def open_console(arguments: argparse.Namespace) -> int:
@@ -16,4 +15,12 @@ def open_console(arguments: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    sys.exit(run_command_line(open_console=open_console))
+    """Run the command line; Ctrl-C ends in exit code 130 from the first import to the last line."""
+    try:
+        from backend.cli.main import main as run_command_line
+
+        code = run_command_line(open_console=open_console)
+    except KeyboardInterrupt:
+        code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)

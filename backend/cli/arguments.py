@@ -22,5 +22,11 @@ def add_command(commands: Commands, name: str, help: str, handler: Handler) -> a
     return parser
 
 
+def add_inventory(parser: argparse.ArgumentParser) -> None:
+    """`-i` after the command means the same as before it."""
+    words = "inventory file, the same as before the command"
+    parser.add_argument("-i", "--inventory", metavar="FILE", default=argparse.SUPPRESS, help=words)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON on stdout")

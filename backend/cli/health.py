@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from backend.cli.arguments import Commands, add_command, add_json
+from backend.cli.arguments import Commands, add_command, add_inventory, add_json
 from backend.translation import _
 
 
 def register(commands: Commands) -> None:
     """Declare the commands of this group."""
     parser = add_command(commands, "health", _("show the health of every NPU, problems first"), _health)
+    add_inventory(parser)
     parser.add_argument(
         "nodes", nargs="*", metavar="NODES", help=_('nodes or node sets, e.g. "n[01-04]" or @rack1')
     )
@@ -48,5 +49,5 @@ def _health(arguments: argparse.Namespace) -> int:
     from backend.fleet.inventory_files import find_inventory, load_inventory, node_names
 
     inventory = load_inventory(find_inventory(arguments.inventory))
-    names = node_names(",".join(arguments.nodes), inventory)
+    names = node_names(",".join(arguments.nodes) if arguments.nodes else "@all", inventory)
     return asyncio.run(rounds(arguments, inventory, names))

@@ -9,7 +9,7 @@ from backend.events import DeviceReading
 from backend.inventory import Inventory
 from backend.state.device_health import Level, Verdict
 from backend.state.fleet_state import FleetState, NodeView
-from backend.translation import _
+from backend.translation import _, ngettext
 
 _URGENCY = {Level.ALARM: 0, Level.WARNING: 1, Level.UNKNOWN: 2, Level.WELL: 3}
 
@@ -108,8 +108,10 @@ def _processes(view: NodeView, device: DeviceReading) -> str:
 
 def summary(fleet: FleetState) -> str:
     counts = fleet.counts()
-    text = _("{nodes} nodes, {npus} NPUs: {well} well, {warning} warning, {alarm} alarm, {unknown} unknown")
-    line = text.format(**asdict(counts))
+    nodes = ngettext("{n} node", "{n} nodes", counts.nodes).format(n=counts.nodes)
+    npus = ngettext("{n} NPU", "{n} NPUs", counts.npus).format(n=counts.npus)
+    text = _("{nodes}, {npus}: {well} well, {warning} warning, {alarm} alarm, {unknown} unknown")
+    line = text.format(**(asdict(counts) | {"nodes": nodes, "npus": npus}))
     silent = [view.name for view in fleet.nodes.values() if not view.reachable]
     return line + (_("; not reached: {names}").format(names=", ".join(silent)) if silent else "")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 
 from backend.cli import diagnostics
-from backend.cli.arguments import Commands, add_command, add_json
+from backend.cli.arguments import Commands, add_command, add_inventory, add_json
 from backend.translation import _
 
 
 def register(commands: Commands) -> None:
     """Declare the commands of this group."""
     parser = add_command(commands, "launch", _("start a run from a recipe, and follow it"), launch)
+    add_inventory(parser)
     parser.add_argument("recipe", metavar="RECIPE", help=_("recipe file (`npudeck recipe new` makes one)"))
     parser.add_argument(
         "--nodes", metavar="NODES", help=_("node set, in rank order (default: the first free ones)")
@@ -21,9 +22,6 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument("--detach", action="store_true", help=_("return as soon as the run is under way"))
     add_json(parser)
-    hidden = commands.add_parser("supervise")
-    hidden.add_argument("run", metavar="RUN", help=_("a run, such as r7"))
-    hidden.set_defaults(handler=supervise)
 
 
 def launch(arguments: argparse.Namespace) -> int:
@@ -35,7 +33,7 @@ def launch(arguments: argparse.Namespace) -> int:
 
     inventory = load_inventory(find_inventory(arguments.inventory))
     recipe = load_recipe(arguments.recipe)
-    wanted = node_names(arguments.nodes, inventory) if arguments.nodes else ()
+    wanted = node_names(arguments.nodes, inventory) if arguments.nodes is not None else ()
     for problem in check_all(recipe):
         if problem.severity.value == "warning":
             diagnostics.say_problem(problem)
@@ -68,11 +66,3 @@ def launch(arguments: argparse.Namespace) -> int:
     from backend.cli.runs import follow_to_end
 
     return follow_to_end(store, created.run_id, json=arguments.json)
-
-
-def supervise(arguments: argparse.Namespace) -> int:
-    """See a run through, in this process; started by `launch`, never by hand."""
-    from backend.runs.supervisor_worker import supervise as see_through
-
-    see_through(arguments.run)
-    return diagnostics.OK

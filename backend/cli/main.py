@@ -44,10 +44,8 @@ def main(argv: Sequence[str] | None = None, open_console: OpenConsole | None = N
     parser = build_parser()
     arguments = parser.parse_args(argv)
     arguments.open_console = open_console
-    handler = getattr(arguments, "handler", None)
+    handler = getattr(arguments, "handler", open_console)
     if handler is None:
-        if open_console is None:
-            parser.print_help()
-            return 2
-        return diagnostics.guard(lambda: open_console(arguments))
-    return diagnostics.guard(lambda: int(handler(arguments)))
+        parser.print_help()
+        return 2
+    return diagnostics.guard(lambda: int(handler(arguments)), json=getattr(arguments, "json", False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ def print_json(value: Any, *, compact: bool = False) -> None:
 
 
 def print_line(text: str = "") -> None:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "stdout is closed")
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

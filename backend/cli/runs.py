@@ -189,7 +189,7 @@ def follow_to_end(store: RunStore, run_id: str, *, json: bool) -> int:
         return diagnostics.INTERRUPTED
     if json:
         print_json({"event": "RunSummary", **summarize(run, RealClock().now()).to_json()}, compact=True)
-    return diagnostics.OK if run.state is RunStatus.FINISHED else diagnostics.NO
+    return diagnostics.OK if run.state is RunStatus.FINISHED else run.exit_code or diagnostics.NO
 
 
 def watch(arguments: argparse.Namespace) -> int:
@@ -230,23 +230,37 @@ def print_logs(arguments: argparse.Namespace) -> int:
 
 
 def stop(arguments: argparse.Namespace) -> int:
+    """End a run; one that has ended is swept once more, so that nothing of it is left on any node."""
+    import asyncio
+
     from backend.cli.output import print_json, print_line
     from backend.clock import RealClock
+    from backend.events import RunStatus
+    from backend.problems import NodeError
     from backend.runs.follow_run_worker import follow_run, load_run
+    from backend.runs.ledger import Ledger
     from backend.runs.run_site_files import actor
     from backend.runs.run_summary import summarize
     from backend.runs.supervisor_process_worker import ensure_supervisor
+    from backend.runs.sweep_worker import sweep_ended_run
     from backend.store.run_store import RunStore
 
     store = RunStore()
     run = load_run(store, arguments.run)
+    code = diagnostics.OK
     if run.active:
         store.ask_stop(run.run_id, actor())
         ensure_supervisor(run.run_id)
         if not arguments.no_wait:
             run = follow_run(store, run.run_id, lambda _run, _event: None)
+            code = run.exit_code if run.state is RunStatus.STOPPED else diagnostics.OK
+    else:
+        left = asyncio.run(sweep_ended_run(store, run, Ledger(store, run, RealClock())))
+        if left:
+            diagnostics.say(_("{names} could not be reached").format(names=", ".join(left)))
+            code = NodeError.exit_code
     if arguments.json:
         print_json(summarize(run, RealClock().now()).to_json(), compact=True)
     else:
         print_line(f"{run.run_id} {run.state.value}" + (f": {run.reason}" if run.reason else ""))
-    return diagnostics.OK
+    return code

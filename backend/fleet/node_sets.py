@@ -32,12 +32,12 @@ def expand(expression: str) -> tuple[str, ...]:
 
 
 def node_names(expression: str, inventory: Inventory) -> tuple[str, ...]:
-    """Names of the inventory's nodes that `expression` means, in its order; "" and "@all" mean every node.
+    """Names of the inventory's nodes that `expression` means, in its order; "@all" means every node.
 
     Raises `InputError` (field `nodes`) for a wrong expression, and for nodes and groups that do not exist.
     """
     if not expression.strip():
-        return tuple(node.name for node in inventory.nodes)
+        raise _wrong(_("no node is named"), _("an empty word may be a variable that is not set"))
     try:
         names = expand(_without_groups(expression, inventory))
     except ValueError as error:

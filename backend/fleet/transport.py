@@ -8,6 +8,17 @@ from typing import Protocol
 
 from backend.inventory import Node
 
+# what libc says, in the words of strerror(3): the reason stands there, whatever tools add after it
+_CAUSES = (
+    "No space left on device",
+    "Permission denied",
+    "Read-only file system",
+    "Disk quota exceeded",
+    "Cannot allocate memory",
+    "Input/output error",
+    "Stale file handle",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:
@@ -25,11 +36,11 @@ class Completed:
         return self.stdout.decode("utf-8", "replace")
 
     def complaint(self) -> str:
-        """What the command said went wrong: the last line of stderr, else of stdout, else the exit code."""
+        """What went wrong: the line that names a cause, else the last one, else the exit code."""
         for stream in (self.stderr, self.stdout):
-            lines = stream.decode("utf-8", "replace").strip().splitlines()
+            lines = [line.strip() for line in stream.decode("utf-8", "replace").splitlines() if line.strip()]
             if lines:
-                return lines[-1].strip()
+                return next((line for line in lines if any(cause in line for cause in _CAUSES)), lines[-1])
         return f"exit code {self.exit_code}"
 
 

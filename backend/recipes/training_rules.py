@@ -11,6 +11,7 @@ from backend.recipes.rule import Rule, Subject
 from backend.translation import _
 
 PRETRAIN_HANDLER = "GeneralPretrainHandler"
+MOST_ITERATIONS = 100_000_000
 INSTRUCTION_HANDLER = "GeneralInstructionHandler"
 
 
@@ -114,6 +115,15 @@ def _handler(subject: Subject) -> Iterator[Problem]:
 
 def _iterations(subject: Subject) -> Iterator[Problem]:
     recipe = subject.recipe
+    iterations = derived.train_iterations(recipe)
+    if iterations is not None and iterations > MOST_ITERATIONS:
+        yield Problem(
+            field="train_iterations" if recipe.train_iterations is not None else "samples",
+            severity=Severity.ERROR,
+            what=_("the training would take {count:,} iterations").format(count=iterations),
+            why=_("at ten a second that is more than three months"),
+            fix=_("look for a digit too many; at most {most:,} are accepted").format(most=MOST_ITERATIONS),
+        )
     if recipe.train_iterations is not None:
         return
     if recipe.samples is None:
@@ -170,6 +180,6 @@ RULES = (
     Rule(("lr", "min_lr"), _learning_rate),
     Rule(("warmup_fraction",), _warmup),
     Rule(("run_type", "data_type"), _handler),
-    Rule(_SCHEDULE, _iterations),
+    Rule(("epochs", *_SCHEDULE), _iterations),
     Rule(("save_interval", "epochs", *_SCHEDULE), _saving),
 )

@@ -12,6 +12,8 @@ from backend.recipes.field import Field
 from backend.recipes.numbers import number_text
 from backend.translation import _
 
+# far more than any training has had: larger numbers are slips of the keyboard
+MOST = 100_000_000_000
 _WORDS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
 
 
@@ -47,6 +49,9 @@ def limit_problems(field: Field, value: Any) -> tuple[Problem, ...]:
         least = number_text(int(field.minimum) if field.kind == "int" else field.minimum)
         why = _("it must be at least {least}").format(least=least)
         return (_problem(field, what, why, _("take {least} or more").format(least=least), least),)
+    if field.kind == "int" and value > MOST:
+        why = _("it must be at most {most:,}").format(most=MOST)
+        return (_problem(field, what, why, _("look for a digit too many")),)
     if field.kind == "ints" and (not value or min(value) < 1):
         return (_problem(field, what, _("it must be a list of whole numbers, each at least 1")),)
     return ()

@@ -9,7 +9,7 @@ from backend.events import Event
 from backend.fleet.inventory_files import load_inventory
 from backend.recipes.recipe_files import load_recipe
 from backend.runs.follow_run_worker import follow_run
-from backend.runs.run_site_files import create_run
+from backend.runs.run_site_files import actor, create_run
 from backend.runs.run_summary import RunSummary, summarize
 from backend.runs.telling import telling
 from backend.state.run_state import RunView
@@ -27,7 +27,13 @@ def run_to_end(inventory_path: str, recipe_path: str, progress: Callable[[str], 
             if line:
                 progress(line)
 
-        run = follow_run(store, created.run_id, tell)
+        try:
+            run = follow_run(store, created.run_id, tell)
+        except KeyboardInterrupt:
+            # the fleet of a headless run goes with it: first end what runs there
+            store.ask_stop(created.run_id, actor())
+            follow_run(store, created.run_id, tell)
+            raise
         return summarize(run, RealClock().now())
     finally:
         store.close()

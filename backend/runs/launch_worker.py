@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from backend.engines.stages import NodeCommand, Site, StagePlan
@@ -79,14 +79,21 @@ class Launcher:
             command.working_directory,
         )
 
-    async def stop(self, names: list[str], stages: list[StageName]) -> list[str]:
-        """End every job of these stages on these nodes; answers the nodes that could not be reached."""
+    async def stop(self, plans: list[StagePlan], only: Sequence[str] | None = None) -> list[str]:
+        """End every job of these stages, on all their nodes or `only` some; answers the nodes not reached."""
         missed: list[str] = []
+        stages: dict[str, list[StageName]] = {}
+        for plan in plans:
+            for command in plan.commands:
+                if only is None or command.node in only:
+                    stages.setdefault(command.node, []).append(plan.name)
 
         async def stop_node(name: str) -> None:
             node = self._nodes[name]
             try:
-                for stage_name in stages:
+                if not await self._has_code(node):
+                    return
+                for stage_name in stages[name]:
                     await jobs.stop(
                         self._transport,
                         node,
@@ -98,8 +105,13 @@ class Launcher:
             except NodeError:
                 missed.append(name)
 
-        await asyncio.gather(*(stop_node(name) for name in names))
+        await asyncio.gather(*(stop_node(name) for name in stages))
         return missed
+
+    async def _has_code(self, node: Node) -> bool:
+        """Without the staged wrapper nothing can have been started there."""
+        wrapper = f"{self._site.code_directory(node)}/job.sh"
+        return (await self._transport.run(node, ["test", "-f", wrapper])).ok
 
     async def _insist(self, node: Node, action: Callable[[], Awaitable[T]]) -> T:
         """Ask again for a while when the link breaks: every step is safe to repeat."""

@@ -41,10 +41,10 @@ class Ledger:
         self._memory.append(list(facts))
         RunBook({self.run_id: self.view}).apply(facts)
 
-    def state(self, state: RunStatus, reason: str = "") -> None:
+    def state(self, state: RunStatus, reason: str = "", exit_code: int = 0) -> None:
         """Move the run; staying where it is, or an illegal move, writes nothing."""
         if may_follow(self.view.state, state):
-            self.write(RunStateChanged(self.run_id, self._clock.now(), state, reason))
+            self.write(RunStateChanged(self.run_id, self._clock.now(), state, reason, exit_code))
 
     def stage(self, stage: StageName, state: StageStatus, text: str = "", node: str = "") -> None:
         before = self.view.stages[stage]

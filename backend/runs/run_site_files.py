@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import secrets
 import socket
@@ -23,7 +24,7 @@ from backend.recipes.recipe_files import load_recipe, save_recipe
 from backend.recipes.recipe_text import recipe_to_toml
 from backend.state.run_state import RunBook
 from backend.store.run_store import Position, RunStore
-from backend.store.state_directory_files import run_directory
+from backend.store.state_directory_files import run_directory, state_directory
 from backend.translation import _
 
 
@@ -52,6 +53,14 @@ def choose_nodes(
                     count=len(wanted), need=recipe.nodes
                 ),
                 fix=_("name as many nodes, or change `nodes` in the recipe"),
+                field="nodes",
+            )
+        taken = [name for name in wanted if name in busy]
+        if taken:
+            raise ConflictError.because(
+                _("{names} is busy").format(names=", ".join(taken)),
+                _("active runs hold these nodes"),
+                _("wait, stop the run (`npudeck stop RUN`), or name other nodes"),
                 field="nodes",
             )
         return tuple(node for name in wanted if (node := inventory.node(name)) is not None)
@@ -108,7 +117,16 @@ def preview(recipe: Recipe, inventory: Inventory, wanted: Sequence[str] = ()) ->
 def create_run(
     store: RunStore, recipe: Recipe, inventory: Inventory, wanted: Sequence[str] = ()
 ) -> RunCreated:
-    """Write down the intent: a run with its recipe and inventory. Nothing has touched a node yet."""
+    """Write down the intent: a run with its recipe and inventory. Nothing has touched a node yet.
+
+    One launch at a time: two that choose nodes at once would choose the same.
+    """
+    with (state_directory() / "launch.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _create_run(store, recipe, inventory, wanted)
+
+
+def _create_run(store: RunStore, recipe: Recipe, inventory: Inventory, wanted: Sequence[str]) -> RunCreated:
     nodes = choose_nodes(inventory, recipe, wanted, busy_nodes(store, inventory))
     uid = secrets.token_hex(3)
     code = load_node_code().version

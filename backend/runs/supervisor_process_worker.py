@@ -23,7 +23,7 @@ def ensure_supervisor(run_id: str) -> bool:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
     with (run_directory(run_id) / "supervisor.log").open("ab") as log:
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "backend.cli", "supervise", run_id],
+            [sys.executable, "-P", "-m", "backend.cli.supervise", run_id],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

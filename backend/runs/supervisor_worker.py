@@ -14,15 +14,15 @@ from backend.clock import Clock, RealClock
 from backend.engines.stages import StagePlan
 from backend.events import Fact, RunStatus, StageName, StageStatus
 from backend.fleet.connect_client import connect_inside
-from backend.fleet.leases import LeaseOwner, acquire, release
+from backend.fleet.leases import LeaseOwner, acquire
 from backend.fleet.transport import Transport
-from backend.inventory import Node
 from backend.preflight.preflight_worker import preflight
 from backend.problems import NodeError, NpudeckError
 from backend.runs.launch_worker import Launcher
 from backend.runs.ledger import Ledger
 from backend.runs.run_site_files import RunSite, open_run
 from backend.runs.stage_watch_worker import StageWatch
+from backend.runs.sweep_worker import Sweeper
 from backend.runs.verdict import NodeEvidence, failure_sentence
 from backend.state.run_state import RunBook, RunView
 from backend.store.run_store import Position, RunStore
@@ -30,16 +30,16 @@ from backend.store.state_directory_files import run_directory
 from backend.translation import _
 
 _STOP_POLL_S = 0.5
-_SWEEP_S = 600.0
 
 
 class StageFailed(Exception):
-    """A stage ended badly; `sentence` says why, for people."""
+    """A stage ended badly; `sentence` says why, for people, `exit_code` for scripts."""
 
-    def __init__(self, stage: StageName, sentence: str) -> None:
+    def __init__(self, stage: StageName, sentence: str, exit_code: int = 1) -> None:
         super().__init__(sentence)
         self.stage = stage
         self.sentence = sentence
+        self.exit_code = exit_code
 
 
 class Supervisor:
@@ -52,14 +52,15 @@ class Supervisor:
         self._clock = clock
         self._ledger = Ledger(store, view, clock)
         self._launcher = Launcher(transport, run.site, self._ledger)
-        self._missed: list[str] = []
-
-    @property
-    def _names(self) -> list[str]:
-        return [node.name for node in self._run.site.nodes]
+        self._sweeper = Sweeper(run, view, transport, self._launcher)
 
     async def supervise(self) -> None:
         """Until the run has ended, one way or another."""
+        asked = self._store.stop_asked(self._ledger.run_id)
+        if asked is not None:
+            await self._stop(asked)
+            await self._sweeper.keep_at_it()
+            return
         driver = asyncio.create_task(self._drive())
         stopper = asyncio.create_task(self._wait_for_stop())
         await asyncio.wait({driver, stopper}, return_when=asyncio.FIRST_COMPLETED)
@@ -71,7 +72,7 @@ class Supervisor:
         else:
             stopper.cancel()
             await self._conclude(driver)
-        await self._leave()
+        await self._sweeper.keep_at_it()
 
     async def _drive(self) -> None:
         """Every stage that is not done, in order. Raises `StageFailed` or `NpudeckError`."""
@@ -91,7 +92,7 @@ class Supervisor:
             try:
                 await step()
             except NpudeckError as error:
-                raise StageFailed(name, error.problems[0].sentence()) from error
+                raise StageFailed(name, error.problems[0].sentence(), error.exit_code) from error
 
     def _plan_of(self, name: StageName) -> StagePlan:
         plan = self._run.plan.stage(name)
@@ -146,7 +147,8 @@ class Supervisor:
         async with watch:
             evidence: list[NodeEvidence] = await watch.outcome()
         if any(item.failed for item in evidence):
-            raise StageFailed(plan.name, failure_sentence(evidence))
+            lost = sorted(self._ledger.view.lost_nodes)
+            raise StageFailed(plan.name, failure_sentence(evidence, lost))
 
     def _take_in(self, facts: list[Fact]) -> None:
         RunBook({self._ledger.run_id: self._ledger.view}).apply(facts)
@@ -160,10 +162,12 @@ class Supervisor:
         """The driver ended: well, badly, or by an error of ours, which is a failure that says so."""
         error = driver.exception()
         if error is None:
+            await self._sweeper.release()
             self._ledger.state(RunStatus.FINISHED)
             return
+        code = 1
         if isinstance(error, StageFailed):
-            stage, sentence = error.stage, error.sentence
+            stage, sentence, code = error.stage, error.sentence, error.exit_code
         else:
             stage = next(
                 (
@@ -174,66 +178,21 @@ class Supervisor:
                 StageName.CHECK,
             )
             sentence = _("npudeck itself failed: {error}").format(error=repr(error))
-        await self._end_jobs()
+        await self._sweeper.sweep()
         self._ledger.stage(stage, StageStatus.FAILED, sentence)
         reason = _("{stage} failed: {sentence}").format(stage=stage.value, sentence=sentence)
-        self._ledger.state(RunStatus.FAILED, reason + self._missed_words())
+        self._ledger.state(RunStatus.FAILED, reason + self._sweeper.words(), code)
         if not isinstance(error, StageFailed):
             raise error
 
     async def _stop(self, actor: str) -> None:
         self._ledger.state(RunStatus.STOPPING, _("asked for by {actor}").format(actor=actor))
-        await self._end_jobs()
+        await self._sweeper.sweep()
         for name, stage in self._ledger.view.stages.items():
             if stage.state is StageStatus.RUNNING:
                 self._ledger.stage(name, StageStatus.FAILED, _("stopped"))
-        self._ledger.state(
-            RunStatus.STOPPED, _("stopped by {actor}").format(actor=actor) + self._missed_words()
-        )
-
-    async def _end_jobs(self) -> None:
-        """Stop every job of the run that may live; nodes out of reach are kept in mind."""
-        self._missed = await self._launcher.stop(self._names, self._started_stages())
-
-    def _started_stages(self) -> list[StageName]:
-        """Stages of which a job may live; the training jobs are started by the launch stage."""
-        known = {
-            StageName.TRAIN: StageName.LAUNCH,
-            StageName.WEIGHTS: StageName.WEIGHTS,
-            StageName.DATA: StageName.DATA,
-        }
-        stages = self._ledger.view.stages
-        return [job for job, stage in known.items() if stages[stage].state is not StageStatus.PENDING]
-
-    def _missed_words(self) -> str:
-        if not self._missed:
-            return ""
-        return _("; {names} could not be reached to end what runs there").format(
-            names=", ".join(self._missed)
-        )
-
-    async def _leave(self) -> None:
-        """Release the leases; nodes that were out of reach are swept when they answer again."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _SWEEP_S
-        waiting = {node.name: node for node in self._run.site.nodes}
-        while waiting and loop.time() < deadline:
-            for name, node in list(waiting.items()):
-                if await self._left(name, node):
-                    del waiting[name]
-            if waiting:
-                await asyncio.sleep(5.0)
-
-    async def _left(self, name: str, node: Node) -> bool:
-        try:
-            if name in self._missed:
-                if await self._launcher.stop([name], self._started_stages()):
-                    return False
-                self._missed.remove(name)
-            await release(self._transport, node, self._run.site.run_key)
-        except NodeError:
-            return False
-        return True
+        reason = _("stopped by {actor}").format(actor=actor) + self._sweeper.words()
+        self._ledger.state(RunStatus.STOPPED, reason, NodeError.exit_code if self._sweeper.missed else 0)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from backend.problems import Problem
@@ -48,8 +49,11 @@ def _order(item: NodeEvidence) -> tuple[int, float]:
     return (0 if killed else 1, at if at is not None else float("inf"))
 
 
-def failure_sentence(evidence: list[NodeEvidence]) -> str:
-    """One sentence: node, rank, exit code, and the error in the job's own words; "" when nobody failed."""
+def failure_sentence(evidence: list[NodeEvidence], unreachable: Sequence[str] = ()) -> str:
+    """One sentence: node, rank, exit code, and the error in the job's own words; "" when nobody failed.
+
+    `unreachable` are nodes of the run that do not answer: the root may well be there.
+    """
     root = first_to_fail(evidence)
     if root is None:
         return ""
@@ -58,6 +62,8 @@ def failure_sentence(evidence: list[NodeEvidence]) -> str:
     others = sum(1 for item in evidence if item.failed) - 1
     if others:
         text += _("; first of {count} nodes to fail").format(count=others + 1)
+    if unreachable:
+        text += _("; {names} cannot be reached, look there first").format(names=", ".join(unreachable))
     if root.problem is not None:
         text += f"; {root.problem.sentence()}"
     return text

@@ -74,6 +74,7 @@ class RunView:
     created: RunCreated
     state: RunStatus = RunStatus.PENDING
     reason: str = ""
+    exit_code: int = 0
     changed_at: float = 0.0
     stages: dict[StageName, StageView] = field(
         default_factory=lambda: {name: StageView(name) for name in StageName}
@@ -124,6 +125,7 @@ def _apply(run: RunView, event: Event) -> bool:
     match event:
         case RunStateChanged():
             run.state, run.reason, run.changed_at = event.state, event.reason, event.at
+            run.exit_code = event.exit_code
         case StageChanged():
             run.stages[event.stage] = _stage_after(run.stages[event.stage], event)
         case StageProgressed():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -192,15 +194,25 @@ class RunStore:
             f"SELECT rev, payload FROM progress WHERE rev>?{only} ORDER BY rev",  # noqa: S608
             (position.progress, *extra),
         ).fetchall()
-        found: list[Event] = []
-        found += _decoded((kind, payload) for _id, kind, payload in events)
-        found += [IterationLogged(*row[1:]) for row in iterations]
-        found += _decoded(("StageProgressed", payload) for _rev, payload in progress)
-        return tuple(found), Position(
+        found = merged_by_time(
+            _decoded((kind, payload) for _id, kind, payload in events),
+            _decoded(("StageProgressed", payload) for _rev, payload in progress),
+            [IterationLogged(*row[1:]) for row in iterations],
+        )
+        return found, Position(
             events[-1][0] if events else position.event,
             iterations[-1][0] if iterations else position.iteration,
             progress[-1][0] if progress else position.progress,
         )
+
+
+def merged_by_time(*streams: Sequence[Event]) -> tuple[Event, ...]:
+    """One stream of several: by time, and never against the order of any of them (clocks may step back)."""
+    keyed = []
+    for stream in streams:
+        latest = accumulate((event.at for event in stream), max)
+        keyed.append(list(zip(latest, stream, strict=True)))
+    return tuple(event for _at, event in heapq.merge(*keyed, key=lambda pair: pair[0]))
 
 
 def _decoded(rows: Iterable[tuple[str, str]]) -> list[Event]:

@@ -89,7 +89,7 @@ class Fleet:
                     )
                 except OSError:
                     continue
-                if b"supervise" in words and mine:
+                if b"backend.cli.supervise" in words and mine:
                     found.append(int(entry.name))
         return found
 

@@ -76,7 +76,7 @@ def test_stop_ends_a_run_everywhere_and_a_second_run_waits_for_free_nodes(fleet:
 
 def test_a_stage_that_fails_says_why_and_starts_nothing(fleet: Fleet) -> None:
     missing = fleet.npudeck("launch", fleet.recipe("missing", 10, data_path="/nowhere/data.jsonl"))
-    assert missing.returncode == 1
+    assert missing.returncode == 4
     assert "/nowhere/data.jsonl cannot be read on demo-1" in missing.stdout
     assert "Traceback" not in missing.stdout + missing.stderr
     broken = fleet.directory / "shared" / "training_data" / "broken.parquet"

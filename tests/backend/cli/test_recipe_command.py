@@ -97,7 +97,7 @@ def test_validate_as_json(tmp_path, capsys):
 
 def test_validate_lets_warnings_pass(tmp_path, capsys):
     path = tmp_path / "run.toml"
-    main(["recipe", "new", "yi-6b", "--run-type", "sft", "-o", str(path), *GIVEN])
+    main(["recipe", "new", "yi-6b", "--run-type", "sft", "-o", str(path), *GIVEN, "--set", "engine=native"])
     assert main(["recipe", "validate", str(path), "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
     assert value["ok"] is True
@@ -138,3 +138,13 @@ def test_show_for_people(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split()[:3] == ["tensor_parallel", "TP", "2"] for line in lines)
     assert any(line.split()[:2] == ["data_parallel", "4"] for line in lines)
+
+
+def test_new_takes_an_engine_that_can_do_it(capsys):
+    for words, engine in (
+        (["llama2-7b", "--run-type", "pretrain"], "native"),
+        (["llama2-7b", "--run-type", "sft"], "ascendspeed"),
+        (["glm3-6b", "--run-type", "pretrain"], "ascendspeed"),
+    ):
+        assert main(["recipe", "new", *words]) == 0
+        assert f'engine = "{engine}"' in capsys.readouterr().out

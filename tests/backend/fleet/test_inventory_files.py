@@ -260,7 +260,12 @@ def test_node_sets(expression: str, expected: str) -> None:
 
 
 def test_all_nodes() -> None:
-    assert node_names("", FLEET) == node_names("@all", FLEET) == tuple(node.name for node in FLEET.nodes)
+    assert node_names("@all", FLEET) == tuple(node.name for node in FLEET.nodes)
+
+
+def test_an_empty_word_means_nothing_not_everything() -> None:
+    with pytest.raises(InputError, match="no node is named"):
+        node_names(" ", FLEET)
 
 
 @pytest.mark.parametrize(

@@ -207,3 +207,9 @@ def test_never_raises(recipe):
     problems = check_with_catalog(recipe)
     assert len(set(problems)) == len(problems)
     assert all(problem.field and problem.what for problem in problems)
+
+
+def test_a_training_without_end_is_refused() -> None:
+    recipe = Recipe(model="llama2-7b", samples=10**11, epochs=10**6)
+    problems = [problem for problem in check_recipe(recipe, None) if "iterations" in problem.what]
+    assert [problem.field for problem in problems][:1] == ["samples"]

@@ -11,10 +11,11 @@ from backend.catalog.catalog_files import load_models
 from backend.recipes.fields import FIELDS, Recipe
 from backend.recipes.mapping import recipe_from_mapping
 from backend.recipes.recipe_text import recipe_to_toml
+from backend.recipes.values import MOST
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs",)))
 VALUES = {
-    "int": st.integers(1, 2**62),
+    "int": st.integers(1, MOST),
     "float": st.floats(0, allow_infinity=False, allow_nan=False),
     "bool": st.booleans(),
     "ints": st.lists(st.integers(1, 10**6), min_size=1).map(tuple),

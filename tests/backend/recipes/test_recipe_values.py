@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backend.problems import InputError
 from backend.recipes.fields import BY_NAME, FIELDS
 from backend.recipes.numbers import number_text
-from backend.recipes.values import format_value, nearest, parse_value, typed_value
+from backend.recipes.values import MOST, format_value, nearest, parse_value, typed_value
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_nearest_disregards_case_and_dashes():
 
 
 STRATEGIES = {
-    "int": st.integers(1, 2**70),
+    "int": st.integers(1, MOST),
     "float": st.floats(0, allow_infinity=False),
     "bool": st.booleans(),
     "ints": st.lists(st.integers(1, 10**6), min_size=1).map(tuple),
@@ -132,3 +132,9 @@ def test_any_text_gives_a_value_or_a_problem(text):
 def test_number_text_is_exact(value):
     assert float(number_text(value)) == value
     assert "e-0" not in number_text(value)
+
+
+def test_a_digit_too_many_is_noticed() -> None:
+    value, problems = typed_value(BY_NAME["train_iterations"], 10**24)
+    assert value == 10**24
+    assert [problem.why for problem in problems] == ["it must be at most 100,000,000,000"]

@@ -24,6 +24,13 @@ def test_a_lost_job_says_why() -> None:
     assert "the node was restarted" in failure_sentence([NodeEvidence("n1", lost="reboot")])
 
 
+def test_nodes_that_do_not_answer_are_named_first_to_look_at() -> None:
+    victim = NodeEvidence("n1", exit_code=1, rank=0, rank_exit_code=1)
+    assert failure_sentence([victim], ["n2"]) == (
+        "n1 rank 0: exit code 1; n2 cannot be reached, look there first"
+    )
+
+
 def test_nobody_failed() -> None:
     assert first_to_fail([NodeEvidence("n1", exit_code=0), NodeEvidence("n2")]) is None
 

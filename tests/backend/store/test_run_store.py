@@ -18,18 +18,49 @@ from backend.events import (
     StageStatus,
 )
 from backend.problems import InputError, LocalError
-from backend.store.run_store import Position, RunStore
+from backend.store.run_store import Position, RunStore, merged_by_time
 
 
 def created(uid: str = "aaaaaa") -> RunCreated:
     return RunCreated(
-        "", 1.0, uid, "llama2-7b", "pretrain", "native", ("n1", "n2"), 4, 100, 8, 128, "lab", "/i.toml", "", "me@here"
+        "",
+        1.0,
+        uid,
+        "llama2-7b",
+        "pretrain",
+        "native",
+        ("n1", "n2"),
+        4,
+        100,
+        8,
+        128,
+        "lab",
+        "/i.toml",
+        "",
+        "me@here",
     )
 
 
 def iteration(run_id: str, number: int, offset: int) -> IterationLogged:
     return IterationLogged(
-        run_id, 2.0, 1, number, 100, 8 * number, 10.0, 1e-3, 8, 6.0, 1.0, 0.5, 0, 0, None, 99.0, "train/n2", offset
+        run_id,
+        2.0,
+        1,
+        number,
+        100,
+        8 * number,
+        10.0,
+        1e-3,
+        8,
+        6.0,
+        1.0,
+        0.5,
+        0,
+        0,
+        None,
+        99.0,
+        "train/n2",
+        offset,
     )
 
 
@@ -74,7 +105,9 @@ def test_a_line_that_cannot_be_stored_moves_no_cursor(store: RunStore) -> None:
 
 def test_progress_is_a_sample_and_the_latest_wins(store: RunStore) -> None:
     store.create_run(created(), {})
-    samples = [StageProgressed("r1", 1.0, StageName.DATA, "n1", done, 10.0, "records", "") for done in (1.0, 2.0)]
+    samples = [
+        StageProgressed("r1", 1.0, StageName.DATA, "n1", done, 10.0, "records", "") for done in (1.0, 2.0)
+    ]
     for sample in samples:
         store.put_progress(sample)
     events, position = store.read_since(Position())
@@ -113,3 +146,20 @@ def test_two_connections_see_each_other(tmp_path: Path) -> None:
     writer.create_run(created(), {"master_port": 7})
     assert reader.site("r1") == {"master_port": 7}
     assert len(reader.read_since(Position())[0]) == 1
+
+
+def test_what_is_read_is_told_in_the_order_in_which_it_happened(store: RunStore) -> None:
+    run = store.create_run(created(), {})
+    store.append([RunStateChanged("r1", 1.5, RunStatus.RUNNING)])
+    store.ingest("r1", "train/n2", 0, 10, [iteration("r1", 1, 0)])
+    store.append([RunStateChanged("r1", 3.0, RunStatus.FINISHED)])
+    store.put_progress(StageProgressed("r1", 1.7, StageName.DATA, "n1", 1.0, 1.0, "records", ""))
+    events = store.read_since(Position())[0]
+    assert events[0] == run
+    assert [event.at for event in events] == [1.0, 1.5, 1.7, 2.0, 3.0]
+
+
+def test_a_clock_that_steps_back_never_turns_a_stream_around() -> None:
+    back = [RunStateChanged("r1", at, RunStatus.RUNNING, str(at)) for at in (5.0, 2.0, 6.0)]
+    merged = merged_by_time(back, [iteration("r1", 1, 0)])
+    assert [event for event in merged if isinstance(event, RunStateChanged)] == back

@@ -1,0 +1,97 @@
+"""Every end of a command is one message and one exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backend.cli.diagnostics import guard
+from backend.problems import (
+    ConflictError,
+    HostKeyError,
+    InputError,
+    LocalError,
+    NodeUnreachableError,
+    NpudeckError,
+    UsageError,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def action() -> int:
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (NpudeckError, 1),
+        (UsageError, 2),
+        (InputError, 3),
+        (NodeUnreachableError, 4),
+        (HostKeyError, 4),
+        (LocalError, 5),
+        (ConflictError, 6),
+    ],
+)
+def test_each_error_has_its_exit_code(
+    kind: type[NpudeckError], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = kind.because("what is wrong", "the rule", "what to do", field="where")
+    assert guard(raising(error)) == code
+    assert capsys.readouterr() == ("", "error: where: what is wrong\n  why: the rule\n  fix: what to do\n")
+
+
+def test_scripts_get_the_problems_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guard(raising(InputError.because("wrong", field="f")), json=True) == 3
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit_code"] == 3
+    assert document["problems"][0]["field"] == "f"
+
+
+def test_interrupt_and_a_store_that_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guard(raising(KeyboardInterrupt())) == 130
+    assert guard(raising(sqlite3.OperationalError("database or disk is full"))) == 5
+    assert "disk is full" in capsys.readouterr().err
+
+
+def test_a_bug_is_not_dressed_up() -> None:
+    with pytest.raises(ZeroDivisionError):
+        guard(raising(ZeroDivisionError()))
+
+
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NPUDECK": f"{sys.executable} -P -m backend.cli"}
+    return subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, env=environment, cwd="/", check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("$NPUDECK models list >/dev/full", 5),
+        ("$NPUDECK models list >&-", 5),
+        ("$NPUDECK models list --json | head -c 1 >/dev/null", 0),
+        ("$NPUDECK models show nothing-like-this", 3),
+        ("$NPUDECK no-such-command", 2),
+    ],
+)
+def test_streams_that_break_end_without_a_traceback(script: str, code: int) -> None:
+    if "/dev/full" in script and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    done = run(script)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
