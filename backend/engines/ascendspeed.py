@@ -96,7 +96,6 @@ def _requirements(recipe: Recipe) -> Requirements:
         first_node_modules=(),
         npus_per_node=recipe.npus_per_node,
         readable=tuple(readable),
-        stages_code=False,
     )
 
 

@@ -114,7 +114,6 @@ def _requirements(recipe: Recipe, site: Site) -> Requirements:
         first_node_modules=FIRST_NODE_MODULES,
         npus_per_node=recipe.npus_per_node,
         readable=tuple(readable),
-        stages_code=True,
     )
 
 

@@ -26,7 +26,6 @@ def plan_to_json(plan: LaunchPlan) -> dict[str, Any]:
             "first_node_modules": list(plan.requirements.first_node_modules),
             "npus_per_node": plan.requirements.npus_per_node,
             "readable": list(plan.requirements.readable),
-            "stages_code": plan.requirements.stages_code,
         },
         "log_node": plan.log_node,
         "script": plan.script,

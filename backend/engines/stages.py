@@ -91,7 +91,6 @@ class Requirements:
     first_node_modules: tuple[str, ...]
     npus_per_node: int
     readable: tuple[str, ...]
-    stages_code: bool
 
 
 @dataclass(frozen=True, slots=True)

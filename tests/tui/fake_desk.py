@@ -161,7 +161,6 @@ class FakeDesk:
             first_node_modules=(),
             npus_per_node=recipe.npus_per_node,
             readable=(recipe.data_path,),
-            stages_code=True,
         )
         return LaunchPlan(
             "native", tuple(stages), needs, self.inventory.nodes[0].name, blockers=self.blockers

@@ -47,16 +47,6 @@ class Grid:
     def rank_at(self, tp_rank: int, dp_rank: int, pp_rank: int) -> int:
         return tp_rank + self.tp * (dp_rank + self.dp * pp_rank)
 
-    @property
-    def previous_stage(self) -> int:
-        """Global rank of the same place one stage earlier; only where there is one."""
-        return self.rank - self.tp * self.dp
-
-    @property
-    def next_stage(self) -> int:
-        """Global rank of the same place one stage later; only where there is one."""
-        return self.rank + self.tp * self.dp
-
     def tensor_groups(self) -> List[List[int]]:
         return [
             [self.rank_at(tp, dp, pp) for tp in range(self.tp)]
@@ -68,6 +58,14 @@ class Grid:
         return [
             [self.rank_at(tp, dp, pp) for dp in range(self.dp)]
             for pp in range(self.pp)
+            for tp in range(self.tp)
+        ]
+
+    def pipeline_groups(self) -> List[List[int]]:
+        """The ranks of all stages with the same place in them, first stage first."""
+        return [
+            [self.rank_at(tp, dp, pp) for pp in range(self.pp)]
+            for dp in range(self.dp)
             for tp in range(self.tp)
         ]
 

@@ -6,13 +6,11 @@ import inspect
 from typing import Any, Callable, Dict, List
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from backend.node.train.grid import Grid
 from backend.node.train.model import Stage
 from backend.node.train.parallel_layers import Group
-from backend.node.train.process_groups import TIMEOUT
 from backend.node.train.train_job import TrainJob
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -48,6 +46,7 @@ class Pipeline:
         self,
         job: TrainJob,
         grid: Grid,
+        group: Group,
         stage: Stage,
         vocab_rows: int,
         loss: Loss,
@@ -70,7 +69,7 @@ class Pipeline:
             device,
             input_args=(_example(job, grid.is_first_stage, job.shape.hidden, dtype),),
             output_args=(_example(job, False, width, dtype),),
-            group=_stage_group(grid),
+            group=group,
         )
         # Each loss is a share of the mean already. Releases before 2.7 never scale, and lack the argument.
         kind = _schedule_class(device)
@@ -127,12 +126,3 @@ def _example(job: TrainJob, tokens: bool, width: int, dtype: torch.dtype) -> Ten
     if tokens:
         return torch.empty(size, dtype=torch.int64, device="meta")
     return torch.empty((*size, width), dtype=dtype, device="meta", requires_grad=True)
-
-
-def _stage_group(grid: Grid) -> Group:
-    """The ranks of all stages with this rank's tensor and data parallel place."""
-    lines = [
-        [grid.rank_at(tp, dp, pp) for pp in range(grid.pp)] for dp in range(grid.dp) for tp in range(grid.tp)
-    ]
-    own: Group = dist.new_subgroups_by_enumeration(lines, timeout=TIMEOUT)[0]
-    return own

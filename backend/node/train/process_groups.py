@@ -25,6 +25,7 @@ class Groups:
     tensor: Group
     data: Group
     embedding: Group
+    pipeline: Group
 
 
 def join(grid: Grid, backend: str) -> Groups:
@@ -47,7 +48,8 @@ def join(grid: Grid, backend: str) -> Groups:
         ) from error
     tensor = _own_group(grid.tensor_groups(), grid.rank)
     data = _own_group(grid.data_groups(), grid.rank)
-    return Groups(tensor, data, _own_group(grid.embedding_groups(), grid.rank))
+    embedding = _own_group(grid.embedding_groups(), grid.rank)
+    return Groups(tensor, data, embedding, _own_group(grid.pipeline_groups(), grid.rank))
 
 
 def _own_group(members: List[List[int]], rank: int) -> Group:

@@ -64,7 +64,7 @@ class Replica:
             self.parameters.load(name, weights[name])
         self.optimizer = FlatAdamW(self.parameters, job.weight_decay)
         self._runner: Union[PlainLoop, Pipeline] = (
-            Pipeline(job, grid, self.stage, vocab_rows, self._loss, dtype, device)
+            Pipeline(job, grid, groups.pipeline, self.stage, vocab_rows, self._loss, dtype, device)
             if grid.pp > 1
             else PlainLoop(self.stage, self._loss, device)
         )

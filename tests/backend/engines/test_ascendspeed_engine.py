@@ -41,7 +41,6 @@ def test_the_guides_own_example(recipe, architecture, site, run_type):
     assert [command.node for command in commands] == ["n00", "n01", "n02", "n03"]
     assert plan.log_node == "n03"
     assert plan.script == f"scripts/llama2/0_pl_{run_type}_70b.sh"
-    assert not plan.requirements.stages_code
 
 
 def test_the_guides_example_for_one_node(recipe, architecture, site):

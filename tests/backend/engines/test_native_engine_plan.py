@@ -40,7 +40,6 @@ def test_prepares_on_the_first_node_and_trains_on_all(recipe, architecture, site
     assert plan.blockers == ()
     assert plan.requirements.npus_per_node == 8
     assert plan.requirements.readable == (recipe.data_path, recipe.hf_weights)
-    assert plan.requirements.stages_code
 
 
 def test_each_node_runs_its_task(recipe, architecture, site):

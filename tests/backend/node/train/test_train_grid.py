@@ -28,7 +28,7 @@ def test_places_of_eight_ranks() -> None:
     assert grid.tensor_groups() == [[0, 1], [2, 3], [4, 5], [6, 7]]
     assert grid.data_groups() == [[0, 2], [1, 3], [4, 6], [5, 7]]
     assert grid.embedding_groups() == [[0, 4], [1, 5], [2, 6], [3, 7]]
-    assert grid.next_stage == 5
+    assert grid.pipeline_groups() == [[0, 4], [1, 5], [2, 6], [3, 7]]
 
 
 @given(tp=sizes, pp=sizes, dp=sizes, data=st.data())
@@ -36,11 +36,9 @@ def test_groups_and_places_agree(tp: int, pp: int, dp: int, data: st.DataObject)
     world = tp * pp * dp
     grid = Grid(data.draw(st.integers(0, world - 1)), tp, pp, dp)
     assert grid.rank_at(grid.tp_rank, grid.dp_rank, grid.pp_rank) == grid.rank
-    for groups in (grid.tensor_groups(), grid.data_groups()):
+    for groups in (grid.tensor_groups(), grid.data_groups(), grid.pipeline_groups()):
         assert sorted(rank for group in groups for rank in group) == list(range(world))
-    if not grid.is_last_stage:
-        after = Grid(grid.next_stage, tp, pp, dp)
-        assert (after.tp_rank, after.dp_rank, after.pp_rank) == (grid.tp_rank, grid.dp_rank, grid.pp_rank + 1)
-        assert after.previous_stage == grid.rank
+    line = next(group for group in grid.pipeline_groups() if grid.rank in group)
+    assert line.index(grid.rank) == grid.pp_rank
     ends = {rank for group in grid.embedding_groups() for rank in group}
     assert (grid.rank in ends) == (grid.is_first_stage or grid.is_last_stage)

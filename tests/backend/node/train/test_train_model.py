@@ -76,7 +76,7 @@ def test_logits_and_loss_equal_hugging_face(tmp_path: Path, architecture: dict[s
     job_json = tiny_job(tmp_path, architecture=architecture, global_batch_size=1)
     whole = whole_weights(job_json["architecture"])
     replica = Replica(
-        read_train_job(job_json), Grid(0, 1, 1, 1), Groups(None, None, None), torch.device("cpu"), whole
+        read_train_job(job_json), Grid(0, 1, 1, 1), Groups(None, None, None, None), torch.device("cpu"), whole
     )
     model = reference_model(job_json["architecture"], whole)
     tokens = torch.randint(0, 67, (1, 17), generator=torch.Generator().manual_seed(1))
@@ -116,7 +116,11 @@ def test_wrong_weights_are_named(tmp_path: Path, spoil: Any, words: str) -> None
     spoil(whole)
     with pytest.raises(JobError, match=words) as caught:
         Replica(
-            read_train_job(job_json), Grid(0, 1, 1, 1), Groups(None, None, None), torch.device("cpu"), whole
+            read_train_job(job_json),
+            Grid(0, 1, 1, 1),
+            Groups(None, None, None, None),
+            torch.device("cpu"),
+            whole,
         )
     assert caught.value.field == "load_directory"
 
@@ -130,7 +134,7 @@ def test_bf16_adds_gradients_in_fp32(tmp_path: Path) -> None:
     job_json = tiny_job(tmp_path, dtype="bf16", global_batch_size=2)
     whole = whole_weights(job_json["architecture"])
     replica = Replica(
-        read_train_job(job_json), Grid(0, 1, 1, 1), Groups(None, None, None), torch.device("cpu"), whole
+        read_train_job(job_json), Grid(0, 1, 1, 1), Groups(None, None, None, None), torch.device("cpu"), whole
     )
     tokens = torch.randint(0, 67, (2, 17), generator=torch.Generator().manual_seed(1))
     loss = replica.compute_gradients([tokens[:1], tokens[1:]])
@@ -173,7 +177,11 @@ def test_converted_weights_give_the_same_logits(tmp_path: Path) -> None:
     )
     weights = shards.load_rank(job_json["load_directory"], 0, 0, 1, 1)
     replica = Replica(
-        read_train_job(job_json), Grid(0, 1, 1, 1), Groups(None, None, None), torch.device("cpu"), weights
+        read_train_job(job_json),
+        Grid(0, 1, 1, 1),
+        Groups(None, None, None, None),
+        torch.device("cpu"),
+        weights,
     )
     tokens = torch.randint(0, 67, (2, 16), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():

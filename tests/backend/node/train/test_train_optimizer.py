@@ -23,7 +23,7 @@ def make_replica(folder: Path, **changes: Any) -> Any:
 
     job_json = tiny_job(folder, **changes)
     whole = whole_weights(job_json["architecture"])
-    groups = Groups(None, None, None)
+    groups = Groups(None, None, None, None)
     return Replica(read_train_job(job_json), Grid(0, 1, 1, 1), groups, torch.device("cpu"), whole)
 
 
