@@ -47,7 +47,7 @@ def test_writes_what_matters_with_the_guides_names(recipe):
     assert "tensor_parallel = 8  # TP\n" in text
     assert "# parallel\n" in text
     assert "seed" not in text
-    assert "samples = 52002  # SN" in text
+    assert "samples = 1200  # SN" in text
 
 
 def test_writes_everything_when_asked(recipe):
