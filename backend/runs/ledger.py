@@ -67,7 +67,7 @@ class Ledger:
             return
         self.write(NodeLinkChanged(self.run_id, self._clock.now(), node, reachable, reason))
         if not reachable:
-            self.state(RunStatus.UNKNOWN, reason)
+            self.state(RunStatus.UNKNOWN, f"{node}: {reason}")
         elif not self.view.lost_nodes and self.view.state is RunStatus.UNKNOWN:
             training = self.view.stages[StageName.TRAIN].state is StageStatus.RUNNING
             self.state(RunStatus.RUNNING if training else RunStatus.PREPARING)

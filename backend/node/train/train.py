@@ -53,12 +53,18 @@ def run_rank(job_json: Dict[str, Any]) -> int:
         raise JobError(
             "",
             _("rank {rank} lost the connection to another rank").format(rank=rank),
-            str(error).partition("\n")[0],
+            _first_sentence(str(error)),
             _("look for the rank that ended first"),
         ) from error
     dist.barrier()
     dist.destroy_process_group()
     return 0 if finished else 1
+
+
+def _first_sentence(text: str) -> str:
+    """What a library said, without the place in its source and the advice that follows."""
+    said = re.sub(r"^(\[[^\]]*\]\s*)+", "", text.strip().partition("\n")[0])
+    return re.split(r"(?<=[a-z\]\d])\.\s", said)[0][:160]
 
 
 class _TrainingLoop:

@@ -52,3 +52,15 @@ def test_the_self_check_reports_every_module(capsys: pytest.CaptureFixture[str])
     report = json.loads(capsys.readouterr().out)
     assert report["failed"] == {}
     assert "backend.node.train.launcher" in report["imported"]
+
+
+def test_what_a_library_says_is_cut_to_its_first_sentence() -> None:
+    pytest.importorskip("torch")
+    from backend.node.train.train import _first_sentence
+
+    said = (
+        "[../third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:4711. "
+        "This is an internal error, good luck"
+    )
+    assert _first_sentence(said) == "Connection closed by peer [127.0.0.1]:4711"
+    assert _first_sentence("plain\nsecond line") == "plain"
