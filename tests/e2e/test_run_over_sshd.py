@@ -64,13 +64,7 @@ def inventory(folder: Path, shared: str, servers: dict[str, Sshd]) -> Inventory:
     known.write_text("".join((server.folder / "known_hosts").read_text() for server in servers.values()))
     nodes = []
     for name, server in servers.items():
-        work = server.folder / "work"
-        work.mkdir()
-        nodes.append(
-            Node(
-                name, "127.0.0.1", "127.0.0.1", 2, str(work), server.port, server.user, sys.executable, "cpu"
-            )
-        )
+        nodes.append(replace(server.node(), name=name, python=sys.executable, device="cpu"))
     keys = tuple(str(server.folder / "id") for server in servers.values())
     options = SshOptions(config="none", known_hosts=str(known), identity_files=keys)
     return Inventory("sshd", tuple(nodes), shared, options)
