@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from backend.translation import _
+
 Handler = Callable[[argparse.Namespace], int]
 
 
@@ -24,9 +26,9 @@ def add_command(commands: Commands, name: str, help: str, handler: Handler) -> a
 
 def add_inventory(parser: argparse.ArgumentParser) -> None:
     """`-i` after the command means the same as before it."""
-    words = "inventory file, the same as before the command"
+    words = _("inventory file, the same as before the command")
     parser.add_argument("-i", "--inventory", metavar="FILE", default=argparse.SUPPRESS, help=words)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON on stdout")
+    parser.add_argument("--json", action="store_true", help=_("print JSON on stdout"))

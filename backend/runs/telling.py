@@ -55,11 +55,12 @@ def telling(event: Event) -> str:
 
 
 def _iteration(event: IterationLogged) -> str:
-    parts = [f"  iteration {event.iteration:,}" + (f"/{event.total:,}" if event.total is not None else "")]
+    total = f"/{event.total:,}" if event.total is not None else ""
+    parts = [_("iteration {number:,}{total}").format(number=event.iteration, total=total)]
     if event.lm_loss is not None:
-        parts.append(f"loss {event.lm_loss:.3f}")
+        parts.append(_("loss {value:.3f}").format(value=event.lm_loss))
     if event.tokens_per_s_per_npu is not None:
-        parts.append(f"{event.tokens_per_s_per_npu:,.0f} tokens/s/NPU")
+        parts.append(_("{value:,.0f} tokens/s/NPU").format(value=event.tokens_per_s_per_npu))
     if event.grad_norm is not None:
-        parts.append(f"grad norm {event.grad_norm:.2f}")
-    return " · ".join(parts)
+        parts.append(_("grad norm {value:.2f}").format(value=event.grad_norm))
+    return "  " + " · ".join(parts)
