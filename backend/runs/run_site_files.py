@@ -22,6 +22,7 @@ from backend.recipes.derived import npus, train_iterations
 from backend.recipes.fields import Recipe
 from backend.recipes.recipe_files import load_recipe, save_recipe
 from backend.recipes.recipe_text import recipe_to_toml
+from backend.runs.master_port_worker import random_port
 from backend.state.run_state import RunBook
 from backend.store.run_store import Position, RunStore
 from backend.store.state_directory_files import run_directory, state_directory
@@ -130,7 +131,7 @@ def _create_run(store: RunStore, recipe: Recipe, inventory: Inventory, wanted: S
     nodes = choose_nodes(inventory, recipe, wanted, busy_nodes(store, inventory))
     uid = secrets.token_hex(3)
     code = load_node_code().version
-    port = 20_000 + secrets.randbelow(12_000)
+    port = random_port()
     _site, plan = plan_for(recipe, inventory, nodes, uid, port, code)
     if plan.blockers:
         raise InputError(*plan.blockers)

@@ -20,6 +20,7 @@ from backend.preflight.preflight_worker import preflight
 from backend.problems import NodeError, NpudeckError
 from backend.runs.launch_worker import Launcher
 from backend.runs.ledger import Ledger
+from backend.runs.master_port_worker import free_port
 from backend.runs.run_site_files import RunSite, open_run
 from backend.runs.stage_watch_worker import StageWatch
 from backend.runs.sweep_worker import Sweeper
@@ -108,7 +109,17 @@ class Supervisor:
         owner = LeaseOwner(self._run.site.run_key, self._run.created.actor, self._run.created.at)
         for node in self._run.site.nodes:
             await acquire(self._transport, node, owner)
+        await self._settle_port()
         self._ledger.done(StageName.CHECK)
+
+    async def _settle_port(self) -> None:
+        """The port of the launch is only a proposal until rank 0's node has it free."""
+        proposed = self._run.site.master_port
+        port = await free_port(self._transport, self._run.site.nodes[0], proposed)
+        if port != proposed:
+            run_id = self._ledger.run_id
+            self._store.fix_site(run_id, {**self._store.site(run_id), "master_port": port})
+            self._run = open_run(self._store, self._run.created)
 
     async def _job_stage(self, name: StageName) -> None:
         """Data or weights: a job on rank 0's node."""

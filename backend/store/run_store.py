@@ -104,6 +104,10 @@ class RunStore:
         site: dict[str, Any] = json.loads(row[0])
         return site
 
+    def fix_site(self, run_id: str, site: dict[str, Any]) -> None:
+        """Replace what is fixed for a run: only before anything of it has started."""
+        self._db.execute("UPDATE runs SET site=? WHERE run_id=?", (json.dumps(site), run_id))
+
     def require(self, run_id: str) -> None:
         """Raises `InputError` for an unknown run."""
         self.site(run_id)
