@@ -9,20 +9,22 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
+from textual.notifications import SeverityLevel
 from textual.theme import Theme
 
 from backend.clock import Clock, RealClock
 from backend.live.desk import Desk
 from backend.problems import NpudeckError, errors_of
-from backend.recipes.derived import npus, train_iterations
 from backend.translation import _
 from tui.actions import EVERYWHERE, FLEET, RECIPE, RUN, RUNS, bindings_of
 from tui.fleet_board import FleetBoard
-from tui.formats import clean, clip, plural, thousands
+from tui.formats import plural
 from tui.inks import Inks
+from tui.launch_words import launch_text, nodes_of
 from tui.live_feed import FeedTicked, LiveFeed
 from tui.palette import ActionProvider
 from tui.recipe_draft import RecipeDraft
+from tui.recipe_saver import save_draft
 from tui.recipe_words import launch_command
 from tui.requests import RunAsked, StopAsked
 from tui.run_words import run_title
@@ -30,6 +32,7 @@ from tui.screens.confirm_screen import ConfirmScreen
 from tui.screens.deck_screen import DeckScreen
 from tui.screens.fleet_screen import FleetScreen
 from tui.screens.keys_screen import KeysScreen
+from tui.screens.leave_screen import LEAVE, SAVE, LeaveScreen
 from tui.screens.recipe_screen import RecipeScreen
 from tui.screens.run_screen import RunScreen
 from tui.screens.runs_screen import RunsScreen
@@ -82,7 +85,9 @@ class NpudeckApp(App[None]):
     # ---- what flows in ----
 
     def _deck_screens(self) -> list[DeckScreen]:
-        """The one in sight, also behind a dialog; none while it is being put up."""
+        """The one in sight, also behind a dialog; none while it is being put up or taken down."""
+        if not self.is_running:
+            return []
         for screen in reversed(self.screen_stack):
             if isinstance(screen, DeckScreen):
                 return [screen] if screen.ready else []
@@ -136,7 +141,35 @@ class NpudeckApp(App[None]):
         self.push_screen(KeysScreen(self.session.inks, place, TITLES.get(place, place)))
 
     def action_leave(self) -> None:
-        self.exit()
+        """Leave at once, or ask when a recipe would be lost."""
+        draft = self.session.draft
+        if draft.dirty:
+            self.push_screen(LeaveScreen(self.session.inks, draft.path), self._leave_answered)
+        else:
+            self.exit()
+
+    def _leave_answered(self, answer: str | None) -> None:
+        if answer == LEAVE:
+            self.exit()
+        elif answer == SAVE:
+            save_draft(self, self.session, self.exit)
+
+    def on_keys_changed(self) -> None:
+        for screen in self._deck_screens():
+            screen.show_keys()
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """One word at a time: the newest one takes the place of the one before."""
+        self.clear_notifications()
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
     def action_help_quit(self) -> None:
         self.notify(_("q leaves the console; runs go on without it."), timeout=4)
@@ -164,14 +197,14 @@ class NpudeckApp(App[None]):
             )
             return
         try:
-            blockers = self.session.desk.preview(recipe).blockers
+            plan = self.session.desk.preview(recipe)
         except NpudeckError as error:
             self._refuse(str(error))
             return
-        if blockers:
-            self._refuse("\n".join(problem.sentence() for problem in blockers))
+        if plan.blockers:
+            self._refuse("\n".join(problem.sentence() for problem in plan.blockers))
         elif recipe.nodes > 1:
-            self._ask_to_launch()
+            self._ask_to_launch(nodes_of(plan))
         else:
             self.run_worker(self._launch(), group="launch", exclusive=True, exit_on_error=False)
 
@@ -181,19 +214,10 @@ class NpudeckApp(App[None]):
         if isinstance(self.screen, RecipeScreen):
             self.call_after_refresh(self.screen.show_problems)
 
-    def _ask_to_launch(self) -> None:
+    def _ask_to_launch(self, nodes: tuple[str, ...]) -> None:
         recipe, inks = self.session.draft.recipe, self.session.inks
-        text = Text()
-        text.append(f"{clean(recipe.model)} {recipe.run_type}\n", inks["strong"])
-        nodes = plural(recipe.nodes, _("{n} node"), _("{n} nodes"))
-        text.append(_("{nodes}, {npus} NPU").format(nodes=nodes, npus=thousands(npus(recipe))), inks["text"])
-        iterations = train_iterations(recipe)
-        if iterations is not None:
-            text.append(_(", {n} iterations").format(n=thousands(iterations)), inks["text"])
-        warnings = self.session.desk.check(recipe)
-        for problem in warnings[:3]:
-            text.append("\n▲ ", inks["warning"])
-            text.append(clip(problem.what, 120), inks["text"])
+        desk, board = self.session.desk, self.session.board
+        text = launch_text(recipe, nodes, desk.check(recipe), desk.fleet, board, inks)
         inventory = self.session.desk.inventory
         command = launch_command(self.session.draft, inventory.path if inventory else "")
         screen = ConfirmScreen(inks, _("Launch"), text, recipe.nodes, _("launch"), command)

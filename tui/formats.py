@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime
+
+from rich.cells import cell_len
 
 from backend.translation import _
 
 BARS = "▁▂▃▄▅▆▇█"
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x9b[0-?]*[ -/]*[@-~]"
+)
+_JOINERS = re.compile("[\u200b-\u200d\ufe00-\ufe0f]")
+# wide where one cell is expected, and each terminal in its own way: beyond the BMP, and the BMP's emoji
+_WIDE = re.compile(
+    "[\U00010000-\U0010ffff\u231a\u231b\u23e9-\u23ec\u23f0\u23f3\u25fd\u25fe\u2614\u2615\u2648-\u2653\u267f"
+    "\u2693\u26a1\u26aa\u26ab\u26bd\u26be\u26c4\u26c5\u26ce\u26d4\u26ea\u26f2\u26f3\u26f5\u26fa\u26fd\u2705\u270a\u270b"
+    "\u2728\u274c\u274e\u2753-\u2755\u2757\u2795-\u2797\u27b0\u27bf\u2b1b\u2b1c\u2b50\u2b55]"
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -95,13 +105,29 @@ def sparkline(values: Sequence[float | None], low: float, high: float) -> str:
 
 
 def clean(text: str) -> str:
-    """Text from a node without escape sequences and control characters; a tab becomes blanks."""
-    return _CONTROLS.sub("", _ESCAPES.sub("", text)).replace("\t", "    ")
+    """Text from a node without escape sequences and control characters; a tab is blanks, an emoji `·`."""
+    plain = _CONTROLS.sub("", _ESCAPES.sub("", text)).replace("\t", "    ")
+    return plain if plain.isascii() else _WIDE.sub("·", _JOINERS.sub("", plain))
 
 
 def clip(text: str, width: int) -> str:
     """At most `width` characters, the last one `…` when something was cut."""
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def clip_rows(text: str, width: int, rows: int, used: int) -> str:
+    """At most what `rows` lines of `width` cells hold, the first `used` cells of them being taken."""
+    wide = cell_len(text)
+    width = max(10, width * len(text) // wide if wide > len(text) else width)
+    lines = textwrap.wrap(
+        text,
+        width,
+        initial_indent=" " * min(used, width - 1),
+        max_lines=rows,
+        placeholder="…",
+        break_on_hyphens=False,
+    )
+    return " ".join(lines).strip()
 
 
 def plural(count: int, one: str, many: str) -> str:

@@ -19,17 +19,22 @@ class LogTail:
         self.offset = -FIRST_BYTES
         self.chosen = False
 
-    def follow_newest(self, sources: Sequence[LogSource], nodes: Sequence[str]) -> bool:
+    def follow_newest(
+        self, sources: Sequence[LogSource], nodes: Sequence[str], failed: tuple[str, str] = ("", "")
+    ) -> bool:
         """Take the log of the latest stage unless one was chosen; True when that is another one.
 
-        Of several nodes (`nodes` in rank order) the last one: its last rank prints the iterations.
+        Of several nodes (`nodes` in rank order) the last one: its last rank prints the iterations. After a
+        failure the log of the stage and node that `failed` names comes first.
         """
         if not sources or (self.chosen and any(source.name == self.source for source in sources)):
             return False
 
-        def lateness(source: LogSource) -> tuple[int, int]:
+        def lateness(source: LogSource) -> tuple[bool, int, bool, int]:
             stage = STAGES.index(source.stage) if source.stage in STAGES else -1
-            return stage, nodes.index(source.node) if source.node in nodes else -1
+            named = bool(failed[1]) and source.node == failed[1]
+            place = nodes.index(source.node) if source.node in nodes else -1
+            return named and source.stage == failed[0], stage, named, place
 
         return self._turn(max(sources, key=lateness).name)
 

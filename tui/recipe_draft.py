@@ -30,6 +30,11 @@ class RecipeDraft:
         """What is wrong with texts that are not values."""
         return tuple(problem for _text, problems in self._unread.values() for problem in problems)
 
+    @property
+    def refused(self) -> dict[str, str]:
+        """The texts that are no values, by field: nothing may be worked out from these fields."""
+        return {name: text for name, (text, _problems) in self._unread.items()}
+
     def text(self, name: str) -> str:
         """The value as it would be typed; "" for none."""
         if name in self._unread:

@@ -19,3 +19,8 @@ class StopAsked(Message):
     """Stop a run; it has not been confirmed yet."""
 
     run_id: str
+
+
+@dataclass
+class KeysChanged(Message):
+    """Other keys work now than before: the bottom line is out of date."""

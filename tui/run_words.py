@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.text import Text
 
 from backend.events import RunStatus, StageName, StageStatus
 from backend.state.run_state import RunView, StageView
 from backend.translation import _
-from tui.formats import age, clean, clip, clock, clock_short, duration, plural, thousands
+from tui.formats import age, clean, clip, clip_rows, clock, clock_short, duration, plural, thousands
 from tui.inks import Inks
 
 LEAST_TIMES = 3  # the first iteration warms up and says nothing of the others
@@ -35,7 +37,7 @@ def stage_strip(run: RunView, inks: Inks, now: float) -> Text:
     text = Text()
     for name in StageName:
         stage = run.stages[name]
-        mark, ink = stage_mark(run, stage.state, False)
+        mark, ink = stage_mark(run, stage.state, False, stage.text)
         strong = stage.state in (StageStatus.RUNNING, StageStatus.FAILED)
         text.append(f"{name.value} ", inks["strong" if strong else "dim"])
         text.append(mark, inks[ink])
@@ -46,22 +48,32 @@ def stage_strip(run: RunView, inks: Inks, now: float) -> Text:
     return text
 
 
-def stage_mark(run: RunView, state: StageStatus, lost: bool) -> tuple[str, str]:
+def was_stopped(run: RunView, state: StageStatus, words: str) -> bool:
+    """Did this stage end because somebody stopped the run? That is no failure of its own."""
+    ended = run.state in (RunStatus.STOPPED, RunStatus.STOPPING) and state is StageStatus.FAILED
+    return ended and words in ("stopped", _("stopped"))
+
+
+def stage_mark(run: RunView, state: StageStatus, lost: bool, words: str = "") -> tuple[str, str]:
     """Glyph and ink. What ran when it was last seen is unknown behind a lost link, and over with its run."""
     if state is StageStatus.RUNNING:
         if run.state is RunStatus.UNKNOWN or lost:
             return "?", "unknown"
         if not run.active:
             return "■", "dim"
+    if was_stopped(run, state, words):
+        return "■", "text"
     return STAGE_MARKS[state]
 
 
 def _stage_measure(run: RunView, stage: StageView, now: float) -> str:
+    stopped = _("stopped") if was_stopped(run, stage.state, stage.text) else ""
     if stage.name is StageName.TRAIN and run.last is not None:
         total = run.last.total or run.created.total_iterations
-        return (
-            f"{thousands(run.last.iteration)}/{thousands(total)}" if total else thousands(run.last.iteration)
-        )
+        reached = thousands(run.last.iteration) + (f"/{thousands(total)}" if total else "")
+        return f"{stopped} {reached}".lstrip()
+    if stopped:
+        return stopped
     if stage.state is StageStatus.RUNNING:
         progress = stage.progress
         if progress is not None and progress.total:
@@ -76,18 +88,39 @@ def _stage_measure(run: RunView, stage: StageView, now: float) -> str:
     return ""
 
 
-def state_line(run: RunView, inks: Inks, now: float) -> Text:
-    """The state, since when, and why."""
+def state_line(run: RunView, inks: Inks, now: float, width: int = 76, rows: int = 3) -> Text:
+    """The state, since when, and why: as much of it as `rows` lines of `width` cells hold."""
     mark, ink = STATE_MARKS[run.state]
     text = Text()
     text.append(f"{mark} {run.state.value}", inks[ink] if ink != "text" else inks["strong"])
     words = _(" since {clock} ({age})") if run.active else _(" {clock} ({age} ago)")
-    since = words.format(clock=clock_short(run.changed_at, now), age=age(now - run.changed_at))
+    at = _since(run)
+    since = words.format(clock=clock_short(at, now), age=age(now - at))
     text.append(since, inks["dim"])
-    reason = _reason(run)
+    reason = clip_rows(_reason(run), width, rows, text.cell_len + 2)
     if reason:
         text.append(f"  {reason}", inks["text" if run.state is not RunStatus.FAILED else "alarm"])
     return text
+
+
+def _since(run: RunView) -> float:
+    """When the state began; a run runs since its training began, whatever was unknown between."""
+    begun = run.stages[StageName.TRAIN].started_at
+    return begun if run.state is RunStatus.RUNNING and begun is not None else run.changed_at
+
+
+def failed_part(run: RunView) -> tuple[str, str]:
+    """Stage and node that the reason of a failure names first, "" for what it does not name."""
+    if run.state is not RunStatus.FAILED:
+        return "", ""
+    head, found, _rest = run.reason.partition(" ")
+    stage = head if found and head in [name.value for name in StageName] else ""
+    places = {
+        node: match.start()
+        for node in run.created.nodes
+        if (match := re.search(rf"(?<![\w.-]){re.escape(node)}(?![\w-])", run.reason))
+    }
+    return stage, min(places, key=lambda node: places[node], default="")
 
 
 def _reason(run: RunView) -> str:
@@ -123,14 +156,18 @@ def safety_line(run: RunView, inks: Inks, now: float) -> Text:
 
 
 def trouble_line(run: RunView, inks: Inks, now: float) -> Text:
-    """Links that are lost and parts of logs that are gone; empty when there is nothing to say."""
+    """Links that are lost and parts of logs that are gone; empty when there is nothing to say.
+
+    With the end of a run its lost links are history: its reason tells of them.
+    """
     text = Text()
-    for lost in list(run.lost_nodes.values())[:2]:
+    links = list(run.lost_nodes.values()) if run.active else []
+    for lost in links[:2]:
         words = _("? {node} not reached since {clock} ({age}): what it does is not known   ")
         line = words.format(node=lost.node, clock=clock(lost.at), age=age(now - lost.at))
         text.append(line, inks["unknown"])
-    if len(run.lost_nodes) > 2:
-        text.append(_("and {n} more   ").format(n=len(run.lost_nodes) - 2), inks["unknown"])
+    if len(links) > 2:
+        text.append(_("and {n} more   ").format(n=len(links) - 2), inks["unknown"])
     if run.gaps:
         gap = run.gaps[-1]
         text.append("\n" if text.plain else "")

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.formats import age, clean, clip, clock_short, compact, duration, sparkline, thousands, zone
+from tui.formats import (
+    age,
+    clean,
+    clip,
+    clip_rows,
+    clock_short,
+    compact,
+    duration,
+    sparkline,
+    thousands,
+    zone,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +50,15 @@ def test_escape_sequences_are_gone_and_markup_is_text() -> None:
 @given(st.text(st.characters(codec=None)))
 def test_nothing_that_controls_a_terminal_is_left(text: str) -> None:
     assert all(char.isprintable() or char == "\n" or ord(char) > 0x9F for char in clean(text))
+
+
+def test_an_emoji_is_a_dot_and_other_scripts_stay() -> None:
+    assert clean("\U0001f680 go \u2705, \u2714\ufe0f done, 数据, é") == "· go ·, \u2714 done, 数据, é"
+
+
+@given(st.text(), st.integers(20, 90), st.integers(1, 5), st.integers(0, 60))
+def test_clip_rows_keeps_to_its_rows(text: str, width: int, rows: int, used: int) -> None:
+    assert len(clip_rows(text, width, rows, used)) + min(used, width - 1) <= width * rows + rows
 
 
 @given(st.text(), st.integers(1, 50))

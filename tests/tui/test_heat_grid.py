@@ -78,3 +78,23 @@ async def test_resizing_from_small_to_wide_and_back(console: OpenConsole) -> Non
             assert ("This terminal is 50×12" in text) == (width == 50)
             assert ("n14 · NPU 2" in text) == (width > 50)
             assert ("needs a look" in text) == (width == 160)
+
+
+async def test_two_panes_show_how_fresh_each_node_is_and_the_head_stays(console: OpenConsole) -> None:
+    async with console(fake_desk.big_desk(), (100, 30)) as (app, pilot):
+        await pilot.press("f")
+        await settled(pilot)
+        head = screen_lines(app)[3].partition("││")[0]
+        assert "seen" in head
+        assert "silent" in screen_text(app)
+        assert "⏎ open" in screen_lines(app)[-1]
+        await pilot.press("end")
+        await settled(pilot)
+        lines = screen_lines(app)
+        assert lines[3].startswith(head)
+        assert "▸ n32" in lines[-3]
+        assert "⏎ open" not in lines[-1]
+        await pilot.press("home")
+        await settled(pilot)
+        assert screen_lines(app)[3].startswith(head)
+        assert "▸ n14" in screen_lines(app)[4]

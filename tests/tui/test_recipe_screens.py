@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import fake_desk
 import pytest
 from conftest import OpenConsole
-from screen_text import screen_text, settled
+from fake_desk import NOW, device, observed
+from screen_text import screen_lines, screen_text, settled
 from textual.events import Paste
+from textual.widgets import Input
 
-from backend.problems import ConflictError, Problem, Severity
+from backend.events import NodeNotReached
+from backend.problems import ConflictError, InputError, Problem, Severity
 from backend.recipes.fields import FIELDS, Recipe
+from tui.inks import Inks
 from tui.recipe_draft import RecipeDraft
-from tui.widgets.field_row import FieldRow
+from tui.recipe_words import derived_text
+from tui.widgets.field_row import FieldRow, RowInput
 
 
 def _desk(**changes: object) -> fake_desk.FakeDesk:
@@ -147,6 +153,135 @@ async def test_save_to_its_file_and_to_a_new_one(console: OpenConsole, wait) -> 
         await wait(pilot, lambda: desk.saved)
         assert desk.saved[-1][1] == "recipe.toml.new"
         assert not app.session.draft.dirty
+
+
+async def test_a_foreign_file_is_overwritten_only_after_a_yes(console: OpenConsole, wait, tmp_path) -> None:
+    foreign = tmp_path / "theirs.toml"
+    foreign.write_text("theirs")
+    desk = _desk()
+    desk.recipe_path = ""
+    async with console(desk) as (app, pilot):
+        await pilot.press("3", "s")
+        await wait(pilot, lambda: "Save the recipe to" in screen_text(app))
+        app.screen.query_one(Input).value = str(foreign)
+        await pilot.press("enter")
+        await wait(pilot, lambda: "Overwrite?" in screen_text(app))
+        await wait(pilot, lambda: "⏎ overwrite   esc back" in screen_lines(app)[-1])
+        await pilot.press("escape")
+        await settled(pilot)
+        assert desk.saved == []
+        assert "Save the recipe to" in screen_text(app)
+        await wait(pilot, lambda: "⏎ save   esc back" in screen_lines(app)[-1])
+        await pilot.press("enter")
+        await wait(pilot, lambda: "Overwrite?" in screen_text(app))
+        await pilot.press("enter")
+        await wait(pilot, lambda: desk.saved)
+        await settled(pilot)
+        assert desk.saved[-1][1] == str(foreign)
+        await pilot.press("s")
+        await wait(pilot, lambda: len(desk.saved) == 2)  # its own file now: not asked again
+
+
+@pytest.mark.parametrize("path", ["", "mine.toml"])
+async def test_a_save_that_fails_stays_with_its_reason(console: OpenConsole, wait, path: str) -> None:
+    class Full(fake_desk.FakeDesk):
+        def save_recipe(self, recipe: Recipe, path: str) -> None:
+            if not path.endswith(".b"):
+                raise InputError.because("the disk is full")
+            super().save_recipe(recipe, path)
+
+    desk = Full(fake_desk.small_inventory(), fake_desk.demo_recipe(), path)
+    async with console(desk) as (app, pilot):
+        await pilot.press("3", "s")
+        if not path:
+            await wait(pilot, lambda: "Save the recipe to" in screen_text(app))
+            await pilot.press("enter")
+        await wait(pilot, lambda: "✖ the disk is full" in screen_text(app))
+        assert "Save the recipe to" in screen_text(app)
+        await pilot.press("end", *".b", "enter")
+        await wait(pilot, lambda: desk.saved)
+        await wait(pilot, lambda: "Save the recipe to" not in screen_text(app))
+
+
+@pytest.mark.parametrize("key", ["s", "enter", "escape"])
+async def test_leaving_with_unsaved_changes_asks(console: OpenConsole, wait, key: str) -> None:
+    desk = _desk()
+    async with console(desk) as (app, pilot):
+        app.session.draft.type("seed", "7")
+        await pilot.press("q")
+        await wait(pilot, lambda: "Leave?" in screen_text(app))
+        await wait(pilot, lambda: "s save and leave" in screen_lines(app)[-1])
+        await pilot.press(key)
+        if key == "escape":
+            await wait(pilot, lambda: "Leave?" not in screen_text(app))
+            assert not desk.closed
+    assert desk.closed
+    assert bool(desk.saved) == (key == "s")
+
+
+LONG = "/srv/share/" + "a-directory/" * 12 + "topics.jsonl"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 45)])
+async def test_a_long_value_is_edited_at_its_end_and_shown_cut(console: OpenConsole, wait, size) -> None:
+    async with console(_desk(data_path=LONG), size) as (app, pilot):
+        await pilot.press("3")
+        await settled(pilot)
+        await _go(pilot, "data_path")
+        await pilot.press("enter", "end")
+        await wait(pilot, lambda: "⏎ take" in screen_lines(app)[-1])
+        line = next(line for line in screen_lines(app) if "data path" in line)
+        assert "topics.jsonl " in line
+        assert not app.screen.query_one(RowInput).show_horizontal_scrollbar or (
+            app.screen.query_one(RowInput).scrollbar_size_horizontal == 0
+        )
+        await pilot.press("escape")
+        await wait(pilot, lambda: "⏎ edit" in screen_lines(app)[-1])
+        line = next(line for line in screen_lines(app) if "data path" in line)
+        assert re.search(r"…\S+topics\.jsonl", line)
+
+
+async def test_two_panes_leave_the_values_their_room(console: OpenConsole) -> None:
+    async with console(_desk(), (100, 30)) as (app, pilot):
+        await pilot.press("3")
+        await settled(pilot)
+        text = screen_text(app)
+        assert "GeneralPretrainHandler" in text
+        assert "MODEL_NAME    tiny" not in text
+        assert all(value.size.width >= 24 for value in app.screen.query(".field-value"))
+
+
+def test_nothing_is_worked_out_from_a_refused_value() -> None:
+    recipe = fake_desk.demo_recipe()
+    lines = derived_text(recipe, Inks(), {"global_batch_size": "abc"}).plain.splitlines()
+    assert lines[1:] == ["120 iterations, 2 checkpoints on the way", "not known: GBS is “abc”"]
+    lines = derived_text(recipe, Inks(), {"nodes": "x"}).plain.splitlines()
+    assert lines[0] == "not known: NNODES is “x”"
+    assert len(lines) == 2
+    assert "GBS 8 = MBS 2" in derived_text(recipe, Inks()).plain
+
+
+async def test_one_word_at_a_time(console: OpenConsole) -> None:
+    async with console(_desk(), (100, 30)) as (app, pilot):
+        await pilot.press("3")
+        await settled(pilot)
+        await pilot.press(".", ".", ".")
+        await settled(pilot)
+        assert screen_text(app).count("There is no value to suggest here.") == 1
+
+
+async def test_the_question_names_nodes_and_what_speaks_against_them(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk()
+    desk.apply(
+        NodeNotReached("demo-2", NOW, "timed out"), observed("demo-1", (device(0, health="Alarm"), device(1)))
+    )
+    async with console(desk) as (app, pilot):
+        await pilot.press("L")
+        await wait(pilot, lambda: "on demo-1, demo-2" in screen_text(app))
+        text = screen_text(app)
+        assert "✖ demo-1: 1 NPU in alarm" in text
+        assert "? demo-2: not reached; its NPUs are unknown" in text
+        assert "▲ demo-1: used by run r4" in text
 
 
 async def test_one_node_is_launched_at_once(console: OpenConsole, wait) -> None:

@@ -7,8 +7,9 @@ import time
 import fake_desk
 from conftest import OpenConsole
 from fake_desk import NOW, iteration, log_line
-from screen_text import screen_text, settled
+from screen_text import screen_lines, screen_text, settled
 
+from backend.clock import SteppedClock
 from backend.events import (
     IterationLogged,
     NodeLinkChanged,
@@ -19,7 +20,9 @@ from backend.events import (
     StageStatus,
 )
 from backend.state.run_state import RunView
+from tui.inks import Inks
 from tui.run_curves import RunCurves
+from tui.run_words import state_line
 from tui.widgets.log_view import LogView
 
 
@@ -158,3 +161,59 @@ def test_a_long_run_is_taken_in_slices() -> None:
         rounds += 1
     assert rounds == 8
     assert longest < 0.05
+
+
+async def test_an_ended_run_says_nothing_of_lost_links_and_offers_no_stop(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk(runs=False)
+    fake_desk.add_failed(desk)
+    desk.apply(NodeLinkChanged("r3", NOW - 86_350, "demo-2", False, "timed out"))
+    desk.logged["r3/train/demo-1"] = ["\U0001f680 this one \u2705 was first"]
+    run = desk.runs.runs["r3"]
+    run.reason = "train failed: demo-1 rank 0: \U0001f680 " + "the cause is told in very many words " * 9
+    async with console(desk) as (app, pilot):
+        await pilot.press("2", "enter")
+        await wait(pilot, lambda: "log · train/demo-1" in screen_text(app))
+        await wait(pilot, lambda: "· this one · was first" in screen_text(app))
+        lines = screen_lines(app)
+        assert "not reached" not in screen_text(app)
+        assert "S stop" not in lines[-1]
+        assert "demo-1 rank 0: · the cause" in lines[4]
+        assert lines[6].rstrip("│ ").endswith("…")
+        assert "no checkpoint" in lines[7]
+
+
+async def test_a_stopped_run_did_not_fail(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk(runs=False)
+    fake_desk.add_running(desk)
+    desk.apply(
+        StageChanged("r4", NOW, StageName.TRAIN, StageStatus.FAILED, "", "stopped"),
+        RunStateChanged("r4", NOW, RunStatus.STOPPED, "stopped by ops1"),
+    )
+    async with console(desk) as (app, pilot):
+        await pilot.press("2", "enter")
+        await wait(pilot, lambda: "train ■ stopped 87/120" in screen_text(app))
+        assert "✖" not in "".join(screen_lines(app)[2:])
+
+
+def test_running_since_the_training_began_whatever_was_unknown_between() -> None:
+    desk = fake_desk.demo_desk(runs=False)
+    fake_desk.add_running(desk)
+    began = desk.runs.runs["r4"].stages[StageName.TRAIN].started_at
+    desk.apply(
+        RunStateChanged("r4", NOW - 9, RunStatus.UNKNOWN), RunStateChanged("r4", NOW - 5, RunStatus.RUNNING)
+    )
+    assert began is not None
+    assert f"({NOW - began:.0f} s)" in state_line(desk.runs.runs["r4"], Inks(), NOW).plain.replace(
+        "1 min", f"{NOW - began:.0f} s"
+    )
+
+
+async def test_waiting_counts_from_the_beginning_of_the_stage(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk(runs=False)
+    fake_desk.add_preparing(desk)
+    clock = SteppedClock(NOW)
+    async with console(desk, (80, 24), clock) as (app, pilot):
+        await pilot.press("2", "enter")
+        await wait(pilot, lambda: "5 s so far" in screen_text(app))
+        clock.advance(40)
+        await wait(pilot, lambda: "45 s so far" in screen_text(app))

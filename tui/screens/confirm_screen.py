@@ -8,14 +8,14 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from backend.translation import _
 from tui.inks import Inks
+from tui.screens.dialog_screen import DialogScreen
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(DialogScreen[bool]):
     """Answers True when `number` was typed (1: Enter is enough)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -23,7 +23,7 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("enter", "agree", show=False),
     ]
 
-    def __init__(self, inks: Inks, title: str, text: Text, number: int, verb: str, command: str) -> None:
+    def __init__(self, inks: Inks, title: str, text: Text, number: int, verb: str, command: str = "") -> None:
         super().__init__()
         self._inks = inks
         self._title = title
@@ -35,7 +35,8 @@ class ConfirmScreen(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(id="dialog"):
             yield Static(self._text, markup=False)
-            yield Static(Text(self._command, self._inks["dim"]), id="command", markup=False)
+            if self._command:
+                yield Static(Text(self._command, self._inks["dim"]), id="command", markup=False)
             if self._number > 1:
                 yield Static(id="question", markup=False)
                 yield Input(id="number", type="integer", max_length=6, compact=True)
@@ -46,6 +47,10 @@ class ConfirmScreen(ModalScreen[bool]):
         dialog.border_subtitle = _("⏎ {verb} · esc back").format(verb=self._verb)
         if self._number > 1:
             self._ask("accent", _("Type the number of nodes to {verb}:").format(verb=self._verb))
+
+    def hints(self) -> tuple[tuple[str, str], ...]:
+        typed = f"{self._number} ⏎" if self._number > 1 else "⏎"
+        return ((typed, self._verb), ("esc", _("back")))
 
     def _ask(self, ink: str, words: str) -> None:
         self.query_one("#question", Static).update(Text(words, self._inks[ink]))

@@ -58,8 +58,11 @@ class FleetScreen(DeckScreen):
                 yield ConcernList(self.session.inks, id="concerns")
 
     def idle_actions(self) -> frozenset[str]:
-        fleet = {action.name for action in actions_of(FLEET)} | {"app.launch"}
-        return frozenset(fleet) if self.session.desk.inventory is None else frozenset()
+        if self.session.desk.inventory is None:
+            return frozenset({action.name for action in actions_of(FLEET)} | {"app.launch"})
+        grids = self.query(HeatGrid)
+        row = grids.first().current if grids else None
+        return frozenset() if row is not None and (row.folded or row.run) else frozenset({"fleet.open"})
 
     def on_mount(self) -> None:
         if self.session.desk.inventory is not None:
@@ -71,7 +74,8 @@ class FleetScreen(DeckScreen):
             return
         grid = self.query_one(HeatGrid)
         self._share_height(grid)
-        grid.show_rows(self.session.board.rows(self._measure, self.now, grid.room, self._unfolded))
+        rows = self.session.board.rows(self._measure, self.now, grid.room, self._unfolded)
+        grid.show_rows(rows, marks_do=self._measure is Measure.HEALTH)
         grid.border_title = _("Fleet · {measure}").format(measure=self._measure.value)
         grid.border_subtitle = _("m measure")
         self._show_detail()
@@ -141,6 +145,7 @@ class FleetScreen(DeckScreen):
     @on(HeatGrid.CellHighlighted)
     def follow_cursor(self) -> None:
         self._show_detail()
+        self.show_keys()
 
     @on(ConcernList.ConcernChosen)
     def go_to_concern(self, event: ConcernList.ConcernChosen) -> None:

@@ -8,12 +8,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from backend.translation import _
 from tui.actions import EVERYWHERE, Action, actions_of
 from tui.inks import Inks
+from tui.screens.dialog_screen import DialogScreen
 
 INDENT = 13
 MOVING = (
@@ -23,7 +23,7 @@ MOVING = (
 )
 
 
-class KeysScreen(ModalScreen[None]):
+class KeysScreen(DialogScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,f1", "dismiss", show=False)]
 
     def __init__(self, inks: Inks, place: str, title: str) -> None:
@@ -43,6 +43,9 @@ class KeysScreen(ModalScreen[None]):
         dialog.border_title = _("Keys · {place}").format(place=self._title)
         dialog.border_subtitle = _("esc back")
         dialog.focus()
+
+    def hints(self) -> tuple[tuple[str, str], ...]:
+        return (("↑ ↓", _("scroll")), ("esc", _("back")))
 
 
 def keys_text(inks: Inks, place: str, width: int) -> Text:

@@ -7,14 +7,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from backend.translation import _
 from tui.inks import Inks
+from tui.screens.dialog_screen import DialogScreen
 from tui.widgets.log_view import LogView
 
 
-class PlanScreen(ModalScreen[None]):
+class PlanScreen(DialogScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,v", "dismiss", show=False)]
 
     def __init__(self, inks: Inks, title: str, lines: list[str]) -> None:
@@ -33,3 +33,6 @@ class PlanScreen(ModalScreen[None]):
         dialog.border_subtitle = _("arrows scroll · esc back")
         text.append_lines(self._lines)
         text.focus()
+
+    def hints(self) -> tuple[tuple[str, str], ...]:
+        return (("↑ ↓", _("scroll")), ("esc", _("back")))

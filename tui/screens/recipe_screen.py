@@ -19,12 +19,13 @@ from backend.translation import _
 from tui.actions import RECIPE, bindings_of
 from tui.formats import clean, clip, plural
 from tui.live_feed import Changes
+from tui.recipe_saver import save_draft
 from tui.recipe_words import command_text, derived_text, help_text, launch_command
 from tui.screens.deck_screen import DeckScreen
-from tui.screens.path_screen import PathScreen
 from tui.screens.plan_screen import PlanScreen
 from tui.session import Session
 from tui.widgets.field_row import FieldRow
+from tui.widgets.key_line import Hints
 from tui.widgets.log_view import LogView
 from tui.widgets.problem_list import ProblemList
 
@@ -116,6 +117,7 @@ class RecipeScreen(DeckScreen):
         self._show_marks()
         self._show_verdict()
         self._show_plan()
+        self.show_keys()
 
     def _show_marks(self) -> None:
         worst: dict[str, Severity] = {}
@@ -136,11 +138,11 @@ class RecipeScreen(DeckScreen):
         form.border_title = title
         counts = [plural(errors, _("✖ {n} error"), _("✖ {n} errors"))] if errors else []
         counts += [plural(warnings, _("▲ {n} warning"), _("▲ {n} warnings"))] if warnings else []
-        form.border_subtitle = (
-            (", ".join(counts) + _(" · tab")) if counts else _("✔ nothing stands in the way")
-        )
+        # with the problems in sight beside the form it need not say that there are none
+        quiet = _("✔ nothing stands in the way") if self.has_class("-narrow") else ""
+        form.border_subtitle = (", ".join(counts) + _(" · tab")) if counts else quiet
         inventory = self.session.desk.inventory
-        text = derived_text(draft.recipe, inks)
+        text = derived_text(draft.recipe, inks, draft.refused)
         text.append("\n\n")
         text.append_text(command_text(draft, inventory.path if inventory else "", inks))
         self.query_one("#derived", Static).update(text)
@@ -182,7 +184,17 @@ class RecipeScreen(DeckScreen):
     def show_changes(self, changes: Changes) -> None:
         """Runs and nodes do not change a recipe."""
 
+    def idle_actions(self) -> frozenset[str]:
+        idle = set() if any(problem.suggestion for problem in self.problems) else {"recipe.suggest"}
+        return frozenset(idle | ({"app.launch"} if self.session.desk.inventory is None else set()))
+
+    def edit_hints(self) -> Hints:
+        if not any(row.editing for row in self.query(FieldRow)):
+            return ()
+        return (("⏎", _("take")), ("↑ ↓", _("take and move")), ("esc", _("cancel")))
+
     def on_descendant_focus(self) -> None:
+        super().on_descendant_focus()
         self._show_help()
         row = self.focused
         if isinstance(row, FieldRow):
@@ -277,26 +289,7 @@ class RecipeScreen(DeckScreen):
 
     def action_save(self) -> None:
         self.judge()
-        if self.session.draft.unread:
-            self.notify(
-                _("A field holds a text that is no value: correct it first."), timeout=4, severity="warning"
-            )
-        elif self.session.draft.path:
-            self._save_to(self.session.draft.path)
-        else:
-            self.app.push_screen(PathScreen(_("Save the recipe to"), "recipe.toml"), self._save_to)
-
-    def _save_to(self, path: str | None) -> None:
-        if not path:
-            return
-        try:
-            self.session.desk.save_recipe(self.session.draft.recipe, path)
-        except NpudeckError as error:
-            self.notify(str(error), severity="error", markup=False, timeout=8)
-            return
-        self.session.draft.mark_saved(path)
-        self._show_verdict()
-        self.notify(_("Saved {path}.").format(path=path), markup=False, timeout=3)
+        save_draft(self.app, self.session, self._show_verdict)
 
     @on(ProblemList.ProblemChosen)
     async def go_to_field(self, event: ProblemList.ProblemChosen) -> None:

@@ -20,14 +20,25 @@ from tui.live_feed import Changes
 from tui.log_tail import LogTail
 from tui.requests import StopAsked
 from tui.run_curves import RunCurves
-from tui.run_words import run_title, safety_line, stage_strip, state_line, trouble_line, waited_for
+from tui.run_words import (
+    failed_part,
+    run_title,
+    safety_line,
+    stage_strip,
+    state_line,
+    trouble_line,
+    waited_for,
+)
 from tui.screens.deck_screen import DeckScreen
 from tui.session import Session
+from tui.widgets.key_line import Hints
 from tui.widgets.line_chart import LineChart
 from tui.widgets.log_view import LogView
 from tui.widgets.node_board import NodeBoard
 
 POLL_S = 0.5
+REASON_ROWS, ROOMY = 3, 30  # lines for a reason; twice as many where the terminal has this height
+FRAME = 2
 PANES = ("loss", "speed", "board")
 
 
@@ -63,6 +74,14 @@ class RunScreen(DeckScreen):
                     compact=True,
                 )
 
+    def idle_actions(self) -> frozenset[str]:
+        run = self.run_view
+        return frozenset() if run is not None and run.active else frozenset({"run.stop"})
+
+    def edit_hints(self) -> Hints:
+        typing = isinstance(self.focused, Input)
+        return (("⏎", _("keep the filter")), ("esc", _("all lines"))) if typing else ()
+
     def on_mount(self) -> None:
         self.query_one("#speed", LineChart).from_zero = True
         self.query_one("#board").border_title = _("nodes")
@@ -79,6 +98,8 @@ class RunScreen(DeckScreen):
 
     def show_time(self) -> None:
         self._show_story()
+        if self.run_view is not None and self.run_view.last is None:
+            self._show_waiting(self.run_view)
 
     def show_all(self) -> None:
         run = self.run_view
@@ -94,7 +115,13 @@ class RunScreen(DeckScreen):
             story.update(_("Nothing is known of run {run}.").format(run=self.run_id))
             return
         inks, now = self.session.inks, self.now
-        lines = [stage_strip(run, inks, now), state_line(run, inks, now), safety_line(run, inks, now)]
+        width = (story.size.width or self.app.size.width - FRAME) - 2
+        rows = REASON_ROWS if self.app.size.height < ROOMY else 2 * REASON_ROWS
+        lines = [
+            stage_strip(run, inks, now),
+            state_line(run, inks, now, width, rows),
+            safety_line(run, inks, now),
+        ]
         trouble = trouble_line(run, inks, now)
         lines += [trouble] if trouble.plain else []
         text = lines[0]
@@ -119,11 +146,18 @@ class RunScreen(DeckScreen):
         )
         loss.border_subtitle = _("log axis · y linear") if loss.log_scale else _("y log")
         for chart in (loss, speed):
-            chart.waiting = waited_for(run, self.now)
             chart.mark_x = float(run.checkpoint.iteration) if run.checkpoint else None
             chart.redraw()
+        self._show_waiting(run)
         if more:
             self.call_later(self.show_all)
+
+    def _show_waiting(self, run: RunView) -> None:
+        words = waited_for(run, self.now)
+        for chart in self.query(LineChart):
+            if chart.waiting != words:
+                chart.waiting = words
+                chart.redraw()
 
     def _show_pane(self) -> None:
         for index, name in enumerate(PANES):
@@ -152,7 +186,8 @@ class RunScreen(DeckScreen):
         """One chunk; True when there is likely another one."""
         desk, log = self.session.desk, self.query_one(LogView)
         run = self.run_view
-        if self._tail.follow_newest(desk.logs(self.run_id), run.created.nodes if run else ()):
+        nodes, failed = (run.created.nodes, failed_part(run)) if run else ((), ("", ""))
+        if self._tail.follow_newest(desk.logs(self.run_id), nodes, failed):
             log.clear()
         if not self._tail.source:
             self._show_log_title()

@@ -34,6 +34,10 @@ class RunsScreen(DeckScreen):
         yield RunList(self.session.inks, id="runs")
         yield Static(NO_RUNS, id="no-runs", markup=False)
 
+    def idle_actions(self) -> frozenset[str]:
+        idle = set() if self.session.desk.runs.runs else {"runs.open"}
+        return frozenset(idle | ({"app.launch"} if self.session.desk.inventory is None else set()))
+
     def on_mount(self) -> None:
         self.query_one(RunList).focus()
 

@@ -20,7 +20,8 @@ from tui.formats import clip
 from tui.inks import Inks
 from tui.recipe_draft import RecipeDraft, shown_value
 
-NAME_WIDTH, GUIDE_WIDTH = 25, 12
+NAME_WIDTH, GUIDE_WIDTH, MARK_WIDTH = 25, 12, 2
+LEAST_VALUE_WIDTH = 24  # characters; the guide's name gives way to them
 INPUT_KINDS = ("str", "path", "int", "float", "ints")
 
 
@@ -111,9 +112,18 @@ class FieldRow(Horizontal, can_focus=True):
             clip(name, NAME_WIDTH - 1).ljust(NAME_WIDTH), inks["text" if changed or field.required else "dim"]
         )
         guide = field.guide_name if len(field.guide_name) < GUIDE_WIDTH else ""
-        label.append(guide.ljust(GUIDE_WIDTH), inks["dim"])
+        if self._label_width > MARK_WIDTH + NAME_WIDTH:
+            label.append(guide.ljust(GUIDE_WIDTH), inks["dim"])
+        self._label.styles.width = self._label_width
         self._label.update(label)
         self._value.update(self._value_text(changed))
+
+    @property
+    def _label_width(self) -> int:
+        """With the guide's name where the value keeps its room beside it."""
+        full = MARK_WIDTH + NAME_WIDTH + GUIDE_WIDTH
+        roomy = self.size.width >= full + MARK_WIDTH + LEAST_VALUE_WIDTH
+        return full if roomy else full - GUIDE_WIDTH
 
     def _value_text(self, changed: bool) -> Text:
         inks, field = self._inks, self.field
@@ -127,10 +137,12 @@ class FieldRow(Horizontal, can_focus=True):
         if not shown:
             text.append(_("needed") if field.required else _("not given"), inks["dim"])
             return text
-        room = self._value.size.width - 4
-        if field.kind == "path" and 8 < room < len(shown):
-            shown = "…" + shown[1 - room :]  # the end of a path tells more than its beginning
         choosable = self.has_focus and field.kind in ("choice", "bool")
+        beside = 4 if choosable else len(field.unit) + 1 if field.unit else 0
+        room = max(8, self.size.width - self._label_width - MARK_WIDTH - beside)
+        if field.kind == "path" and len(shown) > room:
+            shown = "…" + shown[1 - room :]  # the end of a path tells more than its beginning
+        shown = clip(shown, room)
         text.append("‹ " if choosable else "", inks["dim"])
         text.append(shown, inks["strong"] if changed else inks["text"])
         text.append(" ›" if choosable else f" {field.unit}" if field.unit else "", inks["dim"])

@@ -21,6 +21,7 @@ from tui.formats import clip, plural
 from tui.inks import Inks
 
 RUN_WIDTH, SEEN_WIDTH, MARK_WIDTH = 6, 11, 2
+WIDE_CELL, MARK_CELL = 5, 2  # the least width of a cell with a value, and of one with a mark alone
 
 
 class HeatGrid(ScrollView, can_focus=True):
@@ -55,6 +56,7 @@ class HeatGrid(ScrollView, can_focus=True):
         self._strips: dict[int, Strip] = {}
         self._layout = (8, 6, 0)  # width of names, width of a cell, number of cells
         self._row, self._column = 0, 0
+        self._least = WIDE_CELL
         self._moved = False  # until somebody moves it, the cursor stands on the worst NPU
 
     @property
@@ -70,8 +72,9 @@ class HeatGrid(ScrollView, can_focus=True):
         """Lines for nodes."""
         return max(1, self.size.height - 1)
 
-    def show_rows(self, rows: list[GridRow]) -> None:
-        """Take new rows; repaint the lines that differ."""
+    def show_rows(self, rows: list[GridRow], marks_do: bool = False) -> None:
+        """Take new rows; repaint the lines that differ. `marks_do`: short of room, marks say enough."""
+        self._least = MARK_CELL if marks_do else WIDE_CELL
         name, before = self.current.node if self.current else "", self._row
         layout = self._fit(rows)
         old, self._rows = self._rows, rows
@@ -104,7 +107,7 @@ class HeatGrid(ScrollView, can_focus=True):
         names = min(18, max([4, *(len(row.node) for row in rows if not row.folded)])) + 2
         count = max((len(row.cells) for row in rows), default=0)
         free = self.size.width - MARK_WIDTH - names - RUN_WIDTH - SEEN_WIDTH
-        return names, max(5, min(8, free // count)) if count else 6, count
+        return names, max(self._least, min(8, free // count)) if count else 6, count
 
     def _line_width(self) -> int:
         names, cell, count = self._layout
@@ -142,7 +145,7 @@ class HeatGrid(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         names, cell, _count = self._layout
         row = event.y + self.scroll_offset.y - 1
-        if 0 <= row < len(self._rows):
+        if event.y > 0 and 0 <= row < len(self._rows):
             again = row == self._row
             self._go(row, max(0, event.x + self.scroll_offset.x - MARK_WIDTH - names) // cell)
             if event.chain == 2 or (again and self._rows[row].folded):
@@ -163,16 +166,16 @@ class HeatGrid(ScrollView, can_focus=True):
         self._clamp_column()
         for index in {before, self._row}:
             self._redraw(index)
-        self.scroll_to_region(
-            Region(0, 0 if self._row == 0 else self._row + 1, 1, 1), animate=False, force=True, x_axis=False
-        )
+        top = min(max(self.scroll_offset.y, self._row + 1 - self.room), self._row)
+        self.scroll_to(y=top, animate=False, force=True)
         current = self._rows[self._row]
         self.post_message(self.CellHighlighted(current.node, self._column, current.folded))
 
     # ---- drawing ----
 
     def render_line(self, y: int) -> Strip:
-        line, width, base = y + self.scroll_offset.y, self.size.width, self.rich_style
+        width, base = self.size.width, self.rich_style
+        line = y + self.scroll_offset.y if y else 0  # the head stays where it is
         if line > len(self._rows):
             return Strip.blank(width, base)
         strip = self._head(base) if line == 0 else self._strips.get(line - 1) or self._draw(line - 1, base)
@@ -228,7 +231,8 @@ class HeatGrid(ScrollView, can_focus=True):
             mark = inks["dim"]
         text = mark if item.level is not Level.WELL else inks["text"]
         reverse = Style(reverse=True) if here else Style.null()
-        body = clip(item.glyph + item.text, width - 1)
+        fits = len(item.glyph + item.text) < width
+        body = clip(item.glyph + (item.text if fits else ""), width - 1)  # a mark says more than half a word
         rest = width - len(body)
         return [
             Segment(body[:1], base + mark + reverse),

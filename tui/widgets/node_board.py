@@ -12,7 +12,7 @@ from backend.state.run_state import RunView
 from backend.translation import _
 from tui.formats import clean, clip
 from tui.inks import Inks
-from tui.run_words import stage_mark
+from tui.run_words import stage_mark, was_stopped
 
 CELL = 9
 
@@ -48,7 +48,7 @@ def board_text(run: RunView, inks: Inks, width: int) -> Text:
     text.append(" " * names + heads + "\n", inks["dim"])
     parts = {(name, node): (state, words) for name, s in run.stages.items() for node, state, words in s.nodes}
     for node in run.created.nodes:
-        lost = node in run.lost_nodes
+        lost = run.active and node in run.lost_nodes
         text.append(clip(node, names - 1).ljust(names), inks["unknown" if lost else "text"])
         troubles = []
         for name in StageName:
@@ -57,11 +57,12 @@ def board_text(run: RunView, inks: Inks, width: int) -> Text:
                 text.append("·".ljust(cell), inks["dim"])
                 continue
             state, words = part
-            mark, ink = stage_mark(run, state, lost)
+            mark, ink = stage_mark(run, state, lost, words)
             text.append(mark, inks[ink])
-            short = clean(words) if state is not StageStatus.FAILED else ""
+            failed = state is StageStatus.FAILED and not was_stopped(run, state, words)
+            short = clean(words) if not failed else ""
             text.append(clip(f" {short}", cell - 2).ljust(cell - 1), inks["dim"])
-            if state is StageStatus.FAILED and words:
+            if failed and words:
                 troubles.append(clean(words))
         text.append("\n")
         for trouble in troubles:

@@ -8,7 +8,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -79,12 +79,14 @@ class RunList(ScrollView, can_focus=True):
             return
         self._place = min(max(0, self._place + by), len(self._runs) - 1)
         line = next(i for i, (place, _second) in enumerate(self._lines) if place == self._place)
-        self.scroll_to_region(Region(0, 0 if line == 0 else line + HEAD, 1, 2), animate=False, force=True)
+        last = line + (line + 1 < len(self._lines) and self._lines[line + 1][1])
+        top = min(max(self.scroll_offset.y, last + 1 + HEAD - self.size.height), line)
+        self.scroll_to(y=top, animate=False, force=True)
         self.refresh()
 
     def on_click(self, event: events.Click) -> None:
         line = event.y + self.scroll_offset.y - HEAD
-        if 0 <= line < len(self._lines):
+        if event.y >= HEAD and 0 <= line < len(self._lines):
             self._place = self._lines[line][0]
             self.refresh()
             if event.chain == 2:
@@ -96,7 +98,7 @@ class RunList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         base, width = self.rich_style, self.size.width
-        line = y + self.scroll_offset.y
+        line = y + self.scroll_offset.y if y else 0  # the head stays where it is
         if line == 0:
             return Strip(self._head(base)).crop_extend(0, width, base)
         if line - HEAD >= len(self._lines):
