@@ -15,7 +15,7 @@ from textual.theme import Theme
 from backend.clock import Clock, RealClock
 from backend.live.desk import Desk
 from backend.problems import NpudeckError, errors_of
-from backend.translation import _
+from backend.translation import _, ngettext
 from tui.actions import EVERYWHERE, FLEET, RECIPE, RUN, RUNS, bindings_of
 from tui.fleet_board import FleetBoard
 from tui.formats import plural
@@ -269,6 +269,10 @@ def run_console(inventory: str | None, recipe: str | None = None) -> int:
     app.run(mouse="NPUDECK_NO_MOUSE" not in os.environ)
     active = [run.run_id for run in app.session.desk.runs.newest_first() if run.active]
     if active:
-        words = _("The console is closed. {runs} go on; look again with: npudeck runs list")
+        words = ngettext(
+            "The console is closed. {runs} goes on; look again with: npudeck runs list",
+            "The console is closed. {runs} go on; look again with: npudeck runs list",
+            len(active),
+        )
         print(words.format(runs=", ".join(active)), file=sys.stderr)
     return app.return_code or 0
