@@ -39,24 +39,30 @@ def servers(tmp_path: Path) -> Iterator[tuple[Fleet, dict[str, Sshd]]]:
     layout = claim(tmp_path / "fleet")
     build_workspace(layout)
     found: dict[str, Sshd] = {}
-    for name in NAMES:
-        (tmp_path / name).mkdir()
-        marks = {"DEMO_FLEET": str(layout.root), "DEMO_NODE": name, "CUDA_VISIBLE_DEVICES": ""}
-        server = found[name] = Sshd(tmp_path / name, marks)
-        tool = server.folder / "bin" / "npu-smi"
-        tool.write_text(simulator_script(server.folder / "npus.json", -1))
-        tool.chmod(0o755)
-        server.start()
-    save_inventory(inventory(tmp_path, str(layout.shared), found), str(layout.inventory))
-    state = tmp_path / "state"
-    environment = {**os.environ, "XDG_STATE_HOME": str(state), "PYTHONPATH": str(ROOT)}
-    fleet = Fleet(layout.root, state, environment)
-    yield fleet, found
-    for server in found.values():
-        server.kill()
-    end_all(str(layout.root))
-    for pid in fleet.supervisors():
-        os.kill(pid, 9)
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)}
+    fleet = Fleet(layout.root, tmp_path / "state", environment)
+    try:
+        for name in NAMES:
+            found[name] = start_server(tmp_path / name, name, layout.root)
+        save_inventory(inventory(tmp_path, str(layout.shared), found), str(layout.inventory))
+        yield fleet, found
+    finally:
+        for server in found.values():
+            server.kill()
+        end_all(str(layout.root))
+        for pid in fleet.supervisors():
+            os.kill(pid, 9)
+
+
+def start_server(folder: Path, name: str, fleet: Path) -> Sshd:
+    folder.mkdir()
+    marks = {"DEMO_FLEET": str(fleet), "DEMO_NODE": name, "CUDA_VISIBLE_DEVICES": ""}
+    server = Sshd(folder, marks)
+    tool = server.folder / "bin" / "npu-smi"
+    tool.write_text(simulator_script(server.folder / "npus.json", -1))
+    tool.chmod(0o755)
+    server.start()
+    return server
 
 
 def inventory(folder: Path, shared: str, servers: dict[str, Sshd]) -> Inventory:
