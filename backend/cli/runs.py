@@ -54,12 +54,10 @@ def list_runs(arguments: argparse.Namespace) -> int:
     from backend.cli.output import print_json, print_line, print_table
     from backend.clock import RealClock
     from backend.runs.run_summary import run_to_json
-    from backend.state.run_state import RunBook
-    from backend.store.run_store import Position, RunStore
+    from backend.store.load_runs_store import load_book
+    from backend.store.run_store import RunStore
 
-    book = RunBook()
-    book.apply(RunStore().read_since(Position())[0])
-    runs = book.newest_first()
+    runs = load_book(RunStore()).newest_first()
     now = RealClock().now()
     if arguments.json:
         print_json([run_to_json(run, now, iterations=False) for run in runs])
@@ -114,8 +112,8 @@ def age(seconds: float) -> str:
 def show_run(arguments: argparse.Namespace) -> int:
     from backend.cli.output import print_json, print_line
     from backend.clock import RealClock
-    from backend.runs.follow_run_worker import load_run
     from backend.runs.run_summary import run_to_json
+    from backend.store.load_runs_store import load_run
     from backend.store.run_store import RunStore
 
     run = load_run(RunStore(), arguments.run)
@@ -202,8 +200,8 @@ def print_logs(arguments: argparse.Namespace) -> int:
     import sys
 
     from backend.problems import InputError
-    from backend.runs.follow_run_worker import load_run
     from backend.runs.log_mirror_files import LogMirror
+    from backend.store.load_runs_store import load_run
     from backend.store.run_store import RunStore
     from backend.store.state_directory_files import run_directory
 
@@ -237,12 +235,13 @@ def stop(arguments: argparse.Namespace) -> int:
     from backend.clock import RealClock
     from backend.events import RunStatus
     from backend.problems import NodeError
-    from backend.runs.follow_run_worker import follow_run, load_run
+    from backend.runs.follow_run_worker import follow_run
     from backend.runs.ledger import Ledger
     from backend.runs.run_site_files import actor
     from backend.runs.run_summary import summarize
     from backend.runs.supervisor_process_worker import ensure_supervisor
     from backend.runs.sweep_worker import sweep_ended_run
+    from backend.store.load_runs_store import load_run
     from backend.store.run_store import RunStore
 
     store = RunStore()

@@ -14,14 +14,6 @@ _POLL_S = 0.25
 _REVIVE_S = 10.0
 
 
-def load_run(store: RunStore, run_id: str) -> RunView:
-    """A run with all that is known of it. Raises `InputError` for an unknown one."""
-    store.require(run_id)
-    book = RunBook()
-    book.apply(store.read_since(Position(), run_id)[0])
-    return book.runs[run_id]
-
-
 def follow_run(store: RunStore, run_id: str, tell: Callable[[RunView, Event], None]) -> RunView:
     """Tell every event until the run has ended; a supervisor that died is started again."""
     store.require(run_id)

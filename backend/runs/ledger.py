@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from backend.clock import Clock
@@ -14,7 +15,7 @@ from backend.events import (
     StageName,
     StageStatus,
 )
-from backend.state.run_state import RunView, may_follow
+from backend.state.run_state import RunBook, RunView, may_follow
 
 
 class Memory(Protocol):
@@ -36,9 +37,11 @@ class Ledger:
         return self.view.run_id
 
     def write(self, *facts: Fact) -> None:
-        from backend.state.run_state import RunBook
-
         self._memory.append(list(facts))
+        self.take_in(facts)
+
+    def take_in(self, facts: Iterable[Fact]) -> None:
+        """Facts that stand in the store already."""
         RunBook({self.run_id: self.view}).apply(facts)
 
     def state(self, state: RunStatus, reason: str = "", exit_code: int = 0) -> None:

@@ -23,8 +23,8 @@ from backend.recipes.fields import Recipe
 from backend.recipes.recipe_files import load_recipe, save_recipe
 from backend.recipes.recipe_text import recipe_to_toml
 from backend.runs.master_port_worker import random_port
-from backend.state.run_state import RunBook
-from backend.store.run_store import Position, RunStore
+from backend.store.load_runs_store import load_book
+from backend.store.run_store import RunStore
 from backend.store.state_directory_files import run_directory, state_directory
 from backend.translation import _
 
@@ -87,11 +87,9 @@ def choose_nodes(
 
 def busy_nodes(store: RunStore, inventory: Inventory) -> tuple[str, ...]:
     """Nodes of this inventory that active runs hold, as the store knows it; leases decide in the end."""
-    book = RunBook()
-    book.apply(store.read_since(Position())[0])
     names = [
         name
-        for run in book.runs.values()
+        for run in load_book(store, iterations=False).runs.values()
         if run.active and run.created.inventory_path == inventory.path
         for name in run.created.nodes
     ]

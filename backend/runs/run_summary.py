@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -90,9 +89,7 @@ def _stage(run: RunView, name: StageName) -> dict[str, Any]:
     }
 
 
-_HIDDEN = frozenset({"run_id"})
-
-
 def _iteration(item: IterationLogged) -> dict[str, Any]:
-    values: Callable[[IterationLogged], dict[str, Any]] = dataclasses.asdict
-    return {name: value for name, value in values(item).items() if name not in _HIDDEN}
+    values = dataclasses.asdict(item)
+    del values["run_id"]
+    return values

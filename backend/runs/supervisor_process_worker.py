@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import backend
-from backend.runs.supervisor_worker import only_supervisor
+from backend.runs.supervisor_lock_files import only_supervisor
 from backend.store.state_directory_files import run_directory
 
 

@@ -6,13 +6,10 @@ One supervisor a run (a lock), a process of its own: neither console nor command
 from __future__ import annotations
 
 import asyncio
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 from backend.clock import Clock, RealClock
 from backend.engines.stages import StagePlan
-from backend.events import Fact, RunStatus, StageName, StageStatus
+from backend.events import RunStatus, StageName, StageStatus
 from backend.fleet.connect_client import connect_inside
 from backend.fleet.leases import LeaseOwner, acquire
 from backend.fleet.transport import Transport
@@ -23,11 +20,12 @@ from backend.runs.ledger import Ledger
 from backend.runs.master_port_worker import free_port
 from backend.runs.run_site_files import RunSite, open_run
 from backend.runs.stage_watch_worker import StageWatch
+from backend.runs.supervisor_lock_files import only_supervisor
 from backend.runs.sweep_worker import Sweeper
 from backend.runs.verdict import NodeEvidence, failure_sentence
-from backend.state.run_state import RunBook, RunView
-from backend.store.run_store import Position, RunStore
-from backend.store.state_directory_files import run_directory
+from backend.state.run_state import RunView
+from backend.store.load_runs_store import load_run
+from backend.store.run_store import RunStore
 from backend.translation import _
 
 _STOP_POLL_S = 0.5
@@ -67,8 +65,7 @@ class Supervisor:
         await asyncio.wait({driver, stopper}, return_when=asyncio.FIRST_COMPLETED)
         if not driver.done():
             driver.cancel()
-            with suppress(asyncio.CancelledError):
-                await driver
+            await asyncio.gather(driver, return_exceptions=True)
             await self._stop(stopper.result())
         else:
             stopper.cancel()
@@ -153,16 +150,13 @@ class Supervisor:
             plan.commands,
             self._run.plan.log_node,
             self._clock,
-            self._take_in,
+            self._ledger.take_in,
         )
         async with watch:
             evidence: list[NodeEvidence] = await watch.outcome()
         if any(item.failed for item in evidence):
             lost = sorted(self._ledger.view.lost_nodes)
             raise StageFailed(plan.name, failure_sentence(evidence, lost))
-
-    def _take_in(self, facts: list[Fact]) -> None:
-        RunBook({self._ledger.run_id: self._ledger.view}).apply(facts)
 
     async def _wait_for_stop(self) -> str:
         while (actor := self._store.stop_asked(self._ledger.run_id)) is None:
@@ -206,18 +200,6 @@ class Supervisor:
         self._ledger.state(RunStatus.STOPPED, reason, NodeError.exit_code if self._sweeper.missed else 0)
 
 
-@contextmanager
-def only_supervisor(run_id: str) -> Iterator[bool]:
-    """True for the one process that may supervise the run, until it ends however it ends."""
-    with (run_directory(run_id) / "supervisor.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
 def supervise(run_id: str) -> None:
     """See a run through, unless somebody does already or it has ended."""
     store = RunStore()
@@ -230,10 +212,7 @@ def supervise(run_id: str) -> None:
 
 
 async def _supervise(store: RunStore, run_id: str) -> None:
-    store.require(run_id)
-    book = RunBook()
-    book.apply(store.read_since(Position(), run_id)[0])
-    view = book.runs[run_id]
+    view = load_run(store, run_id)
     if not view.active:
         return
     run = open_run(store, view.created)

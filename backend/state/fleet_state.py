@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backend.events import DeviceReading, Event, NodeNotReached, NodeObserved, ProcessReading
 from backend.inventory import Inventory, Node
@@ -132,14 +132,4 @@ def _observed(before: NodeView, event: NodeObserved) -> NodeView:
 
 def _not_reached(before: NodeView, event: NodeNotReached) -> NodeView:
     since = before.unreachable_since if before.unreachable_since is not None else event.at
-    return NodeView(
-        before.name,
-        before.expected_npus,
-        before.devices,
-        before.processes,
-        before.tool_version,
-        before.observed_at,
-        since,
-        event.reason,
-        before.took_ms,
-    )
+    return replace(before, unreachable_since=since, reason=event.reason)

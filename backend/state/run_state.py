@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backend.events import (
     CheckpointSaved,
@@ -129,10 +129,7 @@ def _apply(run: RunView, event: Event) -> bool:
         case StageChanged():
             run.stages[event.stage] = _stage_after(run.stages[event.stage], event)
         case StageProgressed():
-            stage = run.stages[event.stage]
-            run.stages[event.stage] = StageView(
-                stage.name, stage.state, stage.started_at, stage.ended_at, stage.text, stage.nodes, event
-            )
+            run.stages[event.stage] = replace(run.stages[event.stage], progress=event)
         case IterationLogged():
             _log_iteration(run, event)
         case CheckpointSaved():
@@ -152,13 +149,10 @@ def _apply(run: RunView, event: Event) -> bool:
 def _stage_after(stage: StageView, event: StageChanged) -> StageView:
     if event.node:
         parts = tuple(part for part in stage.nodes if part[0] != event.node)
-        nodes = (*parts, (event.node, event.state, event.text))
-        return StageView(
-            stage.name, stage.state, stage.started_at, stage.ended_at, stage.text, nodes, stage.progress
-        )
+        return replace(stage, nodes=(*parts, (event.node, event.state, event.text)))
     started = event.at if event.state is StageStatus.RUNNING else stage.started_at
     ended = event.at if event.state in (StageStatus.DONE, StageStatus.FAILED) else None
-    return StageView(stage.name, event.state, started, ended, event.text, stage.nodes, stage.progress)
+    return replace(stage, state=event.state, started_at=started, ended_at=ended, text=event.text)
 
 
 def _log_iteration(run: RunView, event: IterationLogged) -> None:
