@@ -57,11 +57,12 @@ def write_whole(path: str, text: str) -> None:
     publish(path)
 
 
-def remove_leftovers(path: str) -> None:
+def remove_leftovers(path: str, ours_alone: bool = False) -> None:
     """Remove temporary files and folders of `path` left by processes that were killed.
 
     One that a living process may still write stays: its process is alive here, or it changed a moment ago
-    (the directory may be shared with a node whose processes cannot be seen).
+    (the directory may be shared with a node whose processes cannot be seen). `ours_alone`: the caller holds a
+    lock, so that nobody else writes them.
     """
     folder, name = os.path.split(path)
     with contextlib.suppress(FileNotFoundError):
@@ -70,7 +71,7 @@ def remove_leftovers(path: str) -> None:
             if not entry.startswith(name + _MARK) or not tail.isdecimal():
                 continue
             leftover = os.path.join(folder, entry)
-            if not _alive(int(tail)) and time.time() - _last_change(leftover) > _QUIET_S:
+            if ours_alone or (not _alive(int(tail)) and time.time() - _last_change(leftover) > _QUIET_S):
                 _remove(leftover)
 
 

@@ -24,6 +24,14 @@ class JobError(Exception):
         self.fix = fix
         super().__init__(what)
 
+    def __reduce__(self) -> Any:
+        # It crosses from worker processes.
+        return type(self), (self.field, self.what, self.why, self.fix)
+
+
+class StorageError(JobError):
+    """A disk, a directory or a permission is the matter, not what the user asked for."""
+
 
 def require(job: Dict[str, Any], names: Iterable[str]) -> None:
     """See that the job's JSON has all keys in `names`. Raises JobError."""

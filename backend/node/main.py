@@ -65,9 +65,11 @@ def read_job(path: str) -> Dict[str, Any]:
 
 
 def _data(_path: str, job: Dict[str, Any]) -> int:
-    from backend.node.data.preprocess import run
+    from backend.node.data.preprocess import finished_words, run
 
-    run(job)
+    outcome = run(job)
+    if not outcome.up_to_date:
+        print(finished_words(outcome.manifest["counts"]), flush=True)
     return 0
 
 

@@ -52,20 +52,24 @@ def read(path: str) -> Optional[Dict[str, Any]]:
 def write(
     path: str,
     made_from: Dict[str, Any],
-    counts: Dict[str, int],
+    counts: Dict[str, Any],
     outputs: Sequence[str],
     versions: Dict[str, str],
-) -> None:
-    """Write the manifest, last of all: `made_from` decides what counts as unchanged. Raises OSError."""
+    details: Optional[Dict[str, Any]] = None,
+) -> Dict[str, Any]:
+    """Write the manifest, last of all, and answer its content: `made_from` decides what counts as unchanged,
+    `details` are for people. Raises OSError."""
     root = os.path.dirname(path)
-    content = {
+    content: Dict[str, Any] = {
         "format": FORMAT,
         "made_from": made_from,
         "counts": counts,
         "outputs": [describe_output(output, root) for output in outputs],
         "versions": versions,
+        **(details or {}),
     }
     durable.write_whole(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return content
 
 
 def is_current(found: Optional[Dict[str, Any]], made_from: Dict[str, Any], root: str) -> bool:

@@ -1,27 +1,25 @@
-"""Read Megatron's indexed token files: `.bin` holds the ids, `.idx` says where each sequence and document is.
-
-Layout of the index, little-endian: magic, u64 version, u8 dtype code, u64 sequences, u64 document entries,
-then i32 lengths, i64 byte offsets and i64 document bounds.
-"""
+"""Read Megatron's indexed token files: `.bin` holds the ids, `.idx` says where each sequence is."""
 
 from __future__ import annotations
 
 import os
-import struct
-from gettext import gettext as _
 from typing import TYPE_CHECKING, Any
 
-from backend.node.job_lines import JobError
+from backend.node.data.index_faults import (
+    HEADER,
+    INT32_CODE,
+    MAGIC,
+    VERSION,
+    broken,
+    find_faults,
+    read_index,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MAGIC = b"MMIDIDX\x00\x00"
-VERSION = 1
-HEADER = struct.Struct("<9sQBQQ")
-INT32_CODE = 4
-_DTYPES = {1: "u1", 2: "i1", 3: "<i2", INT32_CODE: "<i4", 5: "<i8", 8: "<u2"}
+__all__ = ["HEADER", "INT32_CODE", "MAGIC", "VERSION", "IndexedDataset"]
 
 
 class IndexedDataset:
@@ -41,25 +39,15 @@ class IndexedDataset:
         import numpy as np
 
         self.prefix = prefix
-        code, sequences, bounds = _read_header(prefix)
-        dtype = np.dtype(_DTYPES[code])
-        at = HEADER.size
-        index = np.memmap(prefix + ".idx", dtype=np.uint8, mode="r")
-        self.lengths = np.frombuffer(index, "<i4", sequences, at)
-        self.offsets = np.frombuffer(index, "<i8", sequences, at + 4 * sequences)
-        self.documents = np.frombuffer(index, "<i8", bounds, at + 12 * sequences)
+        index = read_index(prefix)
         size = os.path.getsize(prefix + ".bin")
-        expected = int(self.lengths.sum(dtype=np.int64)) * dtype.itemsize
-        if size != expected:
-            raise _broken(
-                prefix,
-                _("the .bin file has {size} bytes, its index says {expected}").format(
-                    size=size, expected=expected
-                ),
-            )
-        self._check_bounds(dtype.itemsize)
+        for fault in find_faults(index._replace(surplus=0), size):
+            raise broken(prefix, fault.what)
+        self.lengths, self.offsets, self.documents = index.lengths, index.offsets, index.documents
         # An empty file cannot be mapped.
-        self.tokens = np.memmap(prefix + ".bin", dtype=dtype, mode="r") if size else np.empty(0, dtype)
+        self.tokens = (
+            np.memmap(prefix + ".bin", dtype=index.dtype, mode="r") if size else np.empty(0, index.dtype)
+        )
 
     def __len__(self) -> int:
         """How many sequences there are."""
@@ -70,6 +58,26 @@ class IndexedDataset:
         start = int(self.offsets[index]) // self.tokens.dtype.itemsize
         return self.tokens[start : start + int(self.lengths[index])]
 
+    def span(self, first: int, last: int) -> NDArray[Any]:
+        """The ids of sequences first..last (without last), one after the other: a view of the mapped file."""
+        if first >= last:
+            return self.tokens[:0]
+        itemsize = self.tokens.dtype.itemsize
+        end = int(self.offsets[last - 1]) // itemsize + int(self.lengths[last - 1])
+        return self.tokens[int(self.offsets[first]) // itemsize : end]
+
+    def sequence_at(self, token: int) -> int:
+        """Which sequence the id at place `token` of `tokens` belongs to."""
+        import numpy as np
+
+        return int(np.searchsorted(self.offsets, token * self.tokens.dtype.itemsize, side="right")) - 1
+
+    def document_at(self, sequence: int) -> int:
+        """Which document a sequence belongs to."""
+        import numpy as np
+
+        return int(np.searchsorted(self.documents, sequence, side="right")) - 1
+
     def document_bounds(self) -> NDArray[np.int64]:
         """Where each document starts in `tokens`, then the number of tokens: int64 [documents + 1]."""
         import numpy as np
@@ -77,52 +85,3 @@ class IndexedDataset:
         starts = np.append(self.offsets // self.tokens.dtype.itemsize, len(self.tokens))
         bounds: NDArray[np.int64] = starts[self.documents]
         return bounds
-
-    def _check_bounds(self, itemsize: int) -> None:
-        import numpy as np
-
-        ends = np.cumsum(self.lengths, dtype=np.int64) * itemsize
-        if len(self) and (self.offsets[0] != 0 or not np.array_equal(self.offsets[1:], ends[:-1])):
-            raise _broken(self.prefix, _("its sequences do not follow one another"))
-        documents = self.documents
-        if (
-            len(documents) == 0
-            or documents[0] != 0
-            or documents[-1] != len(self)
-            or (np.diff(documents) < 0).any()
-        ):
-            raise _broken(self.prefix, _("its documents do not cover its sequences"))
-
-
-def _read_header(prefix: str) -> tuple[int, int, int]:
-    """dtype code, number of sequences, number of document entries. Raises JobError."""
-    path = prefix + ".idx"
-    for name in (path, prefix + ".bin"):
-        if not os.path.isfile(name):
-            raise JobError(
-                "data_prefix",
-                _("no such file: {path}").format(path=name),
-                _("the training data is a pair of files, .bin and .idx"),
-                _("run the data stage first"),
-            )
-    with open(path, "rb") as stream:
-        head = stream.read(HEADER.size)
-    if len(head) < HEADER.size or head[:9] != MAGIC:
-        raise _broken(prefix, _("it does not start as an index does"))
-    version, code, sequences, bounds = HEADER.unpack(head)[1:]
-    if version != VERSION or code not in _DTYPES:
-        raise _broken(
-            prefix, _("version {version}, type code {code} are not known").format(version=version, code=code)
-        )
-    expected = HEADER.size + 12 * sequences + 8 * bounds
-    size = os.path.getsize(path)
-    if size < expected:
-        raise _broken(
-            prefix, _("it has {size} bytes, {expected} were expected").format(size=size, expected=expected)
-        )
-    return code, sequences, bounds
-
-
-def _broken(prefix: str, why: str) -> JobError:
-    what = _("the index {path} is not whole").format(path=prefix + ".idx")
-    return JobError("data_prefix", what, why, _("make the training data anew"))

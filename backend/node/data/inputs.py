@@ -1,85 +1,91 @@
-"""Which files a data job reads, and of which kind each is: by its name, and by its content when the name
-lies."""
+"""Which files a data job reads, in which order."""
 
 from __future__ import annotations
 
+import glob
 import os
 from gettext import gettext as _
-from typing import Dict, List
+from typing import Dict, List, Sequence, Union
 
+from backend.node.data.kinds import (
+    INDEX_MAGIC,
+    PACKED_SUFFIXES,
+    SUFFIXES,
+    kind_of,
+    known_suffixes,
+    suffix_of,
+)
 from backend.node.job_lines import JobError
 
-JSON_LINES = "JSON lines"
-JSON_VALUES = "JSON values"
-PARQUET = "parquet"
-CSV = "CSV"
-TEXT = "text"
-
-_SUFFIXES = {"json": JSON_LINES, "jsonl": JSON_LINES, "parquet": PARQUET, "csv": CSV, "txt": TEXT}
-_HEAD = 64 * 1024
-_PACKED = {
-    b"\x1f\x8b": "gzip",
-    b"PK\x03\x04": "zip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
-}
+__all__ = ["find_inputs", "is_preprocessed", "kind_of"]
 
 
-def find_inputs(path: str) -> List[str]:
-    """The files of the job, in reading order. Raises JobError.
+def find_inputs(wanted: Union[str, Sequence[str]]) -> List[str]:
+    """The files of the job, in reading order. `wanted`: a file, a folder, a glob, or several of these, read
+    in the order given. Raises JobError.
 
     A folder stands for its files (one level) of the most frequent known suffix, in the order of their names:
     the reference reads them in whatever order the file system lists them, which cannot be repeated."""
+    files: List[str] = []
+    for path in [wanted] if isinstance(wanted, str) else wanted:
+        files += _files_of(path)
+    if not files:
+        raise JobError("input", _("no training data is named"))
+    if len(set(files)) < len(files):
+        path = next(path for path in files if files.count(path) > 1)
+        what = _("{path} is named twice").format(path=path)
+        raise JobError("input", what, _("its rows would count double"), _("name every file once"))
+    return files
+
+
+def is_preprocessed(path: str) -> bool:
+    """Whether the file is one half of token files made already: an .idx, or a .bin with one beside."""
+    stem, suffix = os.path.splitext(path)
+    index = stem + ".idx" if suffix == ".bin" else path
+    try:
+        with open(index, "rb") as stream:
+            return os.path.isfile(path) and stream.read(len(INDEX_MAGIC)) == INDEX_MAGIC
+    except OSError:
+        return False
+
+
+def _files_of(path: str) -> List[str]:
     if os.path.isfile(path):
         return [path]
-    if not os.path.isdir(path):
-        raise JobError("input", _("no such file: {path}").format(path=path))
+    if os.path.isdir(path):
+        return _files_in(path)
+    if glob.has_magic(path):
+        files = [name for name in sorted(glob.glob(path, recursive=True)) if os.path.isfile(name)]
+        if files:
+            return files
+        raise JobError("input", _("no file fits {path}").format(path=path))
+    if os.path.exists(path):
+        what = _("{path} is not a regular file").format(path=path)
+        raise JobError("input", what, _("the data is read more than once"), _("save it to a file"))
+    raise JobError("input", _("no such file: {path}").format(path=path))
+
+
+def _files_in(folder: str) -> List[str]:
     by_suffix: Dict[str, List[str]] = {}
-    names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
     for name in names:
-        suffix = name.rpartition(".")[2]
-        if suffix in _SUFFIXES and "." in name and os.path.isfile(os.path.join(path, name)):
-            by_suffix.setdefault(suffix, []).append(os.path.join(path, name))
+        path = os.path.join(folder, name)
+        if suffix_of(name) in SUFFIXES and os.path.isfile(path):
+            by_suffix.setdefault(suffix_of(name), []).append(path)
     if not by_suffix:
-        what = _("no training data in {path}").format(path=path)
+        what = _("no training data in {path}").format(path=folder)
         why = _("found: {names}").format(names=", ".join(names[:12]) or _("nothing"))
-        raise JobError("input", what, why, _("the files end in one of {suffixes}").format(suffixes=_known()))
-    return max(by_suffix.values(), key=len)
+        fix = _("the files end in one of {suffixes}").format(suffixes=known_suffixes())
+        raise JobError("input", what, why, fix)
+    chosen = max(by_suffix.values(), key=len)
+    _refuse_copies(chosen)
+    return chosen
 
 
-def kind_of(path: str) -> str:
-    """How to read the file: one of the names above. Raises JobError for a file of no known kind."""
-    with open(path, "rb") as stream:
-        head = stream.read(_HEAD)
-    if not head:
-        raise JobError("input", _("{path} is empty").format(path=path), _("there are no rows in it"))
-    for mark, name in _PACKED.items():
-        if head.startswith(mark):
-            what = _("{path} is packed with {name}").format(path=path, name=name)
-            raise JobError("input", what, "", _("unpack it first"))
-    if head.startswith(b"PAR1"):
-        return PARQUET
-    by_name = _SUFFIXES.get(os.path.basename(path).rpartition(".")[2])
-    if by_name in (TEXT, CSV):
-        return by_name
-    return _json_kind(path, head)
-
-
-def _json_kind(path: str, head: bytes) -> str:
-    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start.startswith(b"["):
-        return JSON_VALUES
-    if start.startswith(b"{"):
-        first, newline, _rest = start.partition(b"\n")
-        # An object over several lines is one record; a record a line ends where its line does.
-        return JSON_VALUES if newline and not first.rstrip().endswith(b"}") else JSON_LINES
-    what = _("{path} is not training data of a known kind").format(path=path)
-    why = _("it starts with {start}").format(start=ascii(head[:16])[1:])
-    raise JobError(
-        "input", what, why, _("give a file that ends in one of {suffixes}").format(suffixes=_known())
-    )
-
-
-def _known() -> str:
-    return ", ".join("." + suffix for suffix in _SUFFIXES)
+def _refuse_copies(files: List[str]) -> None:
+    """A packed file beside the same file unpacked is one data set, not two."""
+    for path in files:
+        stem, _dot, suffix = path.rpartition(".")
+        if suffix in PACKED_SUFFIXES and stem in files:
+            what = _("{path} lies beside {stem}").format(path=path, stem=os.path.basename(stem))
+            raise JobError("input", what, _("they look like the same rows"), _("take one of them away"))

@@ -1,123 +1,147 @@
-"""JSON records: one line, or a stream of values that may be an array of any length."""
+"""JSON records that are not one a line: an array of any length, or objects that follow one another."""
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from gettext import gettext as _
-from typing import Any, Dict, Iterator, List, TextIO, Tuple
+from typing import Any, BinaryIO, Dict, Iterator, NamedTuple, Optional, Tuple
 
-from backend.node.job_lines import JobError
+from backend.node.data.bad_bytes import why_not_utf8
+from backend.node.data.json_records import (
+    DECODER,
+    LENIENT_DECODER,
+    DuplicateNameError,
+    has_surrogate,
+    is_cut_off,
+    why_not_json,
+    why_not_record,
+)
 
 _CHUNK = 1 << 20
 # An error this near the end of what was read may only mean that more is to come: "-Infin", "\\ud83d\\ud".
 _NEAR_END = 16
+_BLANKS = re.compile(r"[ \t\r\n]*")
 
 
-class _DuplicateKeyError(ValueError):
-    pass
+class Record(NamedTuple):
+    """One record in its place (from 1). `value` is None where it is unusable for the reason `why`; `text` is
+    the JSON as it stands in the file, "" where its end cannot be found: then nothing follows it."""
+
+    number: int
+    value: Optional[Dict[str, Any]]
+    why: str
+    text: str
 
 
-def _unique(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _value in pairs]
-        raise _DuplicateKeyError(next(name for name in names if names.count(name) > 1))
-    return found
+class _BrokenError(Exception):
+    """What is wrong with a record whose end cannot be found."""
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+def read_values(stream: BinaryIO) -> Iterator[Record]:
+    """The records, with no more of them in memory than one chunk of the file holds.
 
-
-def parse_object(text: str, where: str) -> Dict[str, Any]:
-    """The record that `text` holds. Raises JobError that names `where`."""
+    A record that is refused does not touch the others; where the JSON itself is broken, that is the last."""
+    text = _Text(stream)
+    number = 0
     try:
-        value = _DECODER.decode(text.strip())
-    except ValueError as error:
-        raise _broken(where, error) from error
-    return _record(value, where)
+        in_array = text.peek() == "["
+        if in_array:
+            text.skip("[")
+        while text.peek() not in ("", "]"):
+            if in_array and number:
+                text.skip(",")
+            yield _record(number + 1, *text.value())
+            number += 1
+        if in_array:
+            text.skip("]")
+        if text.peek():
+            raise _BrokenError(_("there is more after the end of the array"))
+    except _BrokenError as error:
+        why = _("{why}; nothing after it can be read").format(why=error)
+        yield Record(number + 1, None, why, "")
 
 
-class JsonValues:
-    """Iterates over the records of an array, or over records that follow one another, reading as it goes."""
+def _record(number: int, value: Any, text: str, refused: str) -> Record:
+    # Bytes that are not UTF-8 were read as surrogates, which the escapes of JSON cannot put there.
+    if has_surrogate(text):
+        return Record(number, None, why_not_utf8(text.encode("utf-8", "surrogateescape")), text)
+    why = refused or why_not_record(value)
+    return Record(number, None if why else value, why, text)
 
-    def __init__(self, stream: TextIO, path: str) -> None:
+
+class _Text:
+    """What has been read of the file and not been used, as text."""
+
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._path = path
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._buffer = ""
         self._at = 0
-        self._number = 0
+        self._ended = False
+        self._fill()
+        if self._buffer.startswith("\ufeff"):
+            self._at = 1
 
-    def __iter__(self) -> Iterator[Dict[str, Any]]:
-        in_array = self._peek() == "["
-        if in_array:
-            self._at += 1
-        while self._peek() not in ("", "]"):
-            if in_array and self._number:
-                self._expect(",")
-            self._number += 1
-            yield _record(self._value(), self._where())
-        if in_array:
-            self._expect("]")
-        if self._peek():
-            raise self._broken_at(_("there is more after the end of the array"))
-
-    def _peek(self) -> str:
+    def peek(self) -> str:
         """The next character that is not blank; "" at the end."""
         while True:
-            while self._at < len(self._buffer) and self._buffer[self._at].isspace():
-                self._at += 1
+            blanks = _BLANKS.match(self._buffer, self._at)
+            self._at = blanks.end() if blanks else self._at
             if self._at < len(self._buffer):
                 return self._buffer[self._at]
-            if not self._fill():
+            if self._ended:
                 return ""
+            self._fill()
 
-    def _expect(self, mark: str) -> None:
-        if self._peek() != mark:
-            raise self._broken_at(_("'{mark}' is missing after it").format(mark=mark))
+    def skip(self, mark: str) -> None:
+        found = self.peek()
+        if not found:
+            raise _BrokenError(_("'{mark}' is missing: the file seems to be cut off").format(mark=mark))
+        if found != mark:
+            raise _BrokenError(_("'{mark}' is missing before it").format(mark=mark))
         self._at += 1
 
-    def _value(self) -> Any:
-        self._peek()
+    def value(self) -> Tuple[Any, str, str]:
+        """The next value, its JSON, and why it is refused although its end is known ("" when it is not)."""
+        self.peek()
         while True:
+            refused = ""
             try:
-                value, self._at = _DECODER.raw_decode(self._buffer, self._at)
-            except json.JSONDecodeError as error:
-                cut_off = (
-                    error.msg.startswith("Unterminated string") or error.pos >= len(self._buffer) - _NEAR_END
-                )
-                if not (cut_off and self._fill()):
-                    raise _broken(self._where(), error) from error
-            except ValueError as error:
-                raise _broken(self._where(), error) from error
-            else:
-                return value
+                try:
+                    value, end = DECODER.raw_decode(self._buffer, self._at)
+                except DuplicateNameError as error:
+                    refused = why_not_json(error)
+                    value, end = LENIENT_DECODER.raw_decode(self._buffer, self._at)
+            except (ValueError, RecursionError) as error:
+                if is_cut_off(error, len(self._buffer), _NEAR_END) and not self._ended:
+                    self._fill()
+                    continue
+                raise _BrokenError(self._why(error)) from error
+            if end == len(self._buffer) and not self._ended:
+                # A number may go on in what was not read yet.
+                self._fill()
+                continue
+            text = self._buffer[self._at : end]
+            self._at = end
+            return value, text, refused
 
-    def _fill(self) -> bool:
+    def _fill(self) -> None:
         """Read on, at least as much again as is waiting, so that one long record is not parsed too often."""
-        self._buffer = self._buffer[self._at :]
+        waiting = self._buffer[self._at :]
+        raw = self._stream.read(max(_CHUNK, len(waiting)))
+        self._ended = not raw
+        self._buffer = waiting + self._decoder.decode(raw, final=self._ended)
         self._at = 0
-        more = self._stream.read(max(_CHUNK, len(self._buffer)))
-        self._buffer += more
-        return bool(more)
 
-    def _where(self) -> str:
-        return _("record {number} of {path}").format(number=self._number, path=self._path)
-
-    def _broken_at(self, why: str) -> JobError:
-        return JobError("input", _("{where} is not JSON").format(where=self._where()), why)
-
-
-def _record(value: Any, where: str) -> Dict[str, Any]:
-    if not isinstance(value, dict):
-        what = _("{where} is not a record").format(where=where)
-        raise JobError("input", what, _("it is not a JSON object with named columns"))
-    return value
-
-
-def _broken(where: str, error: ValueError) -> JobError:
-    if isinstance(error, _DuplicateKeyError):
-        return JobError("input", _("{where} has the column {key} twice").format(where=where, key=error))
-    why = str(error)
-    return JobError(
-        "input", _("{where} is not JSON").format(where=where), why, _("mend the file, or take it out")
-    )
+    def _why(self, error: Exception) -> str:
+        if isinstance(error, json.JSONDecodeError):
+            bad = why_not_utf8(self._buffer[self._at : error.pos + 1].encode("utf-8", "surrogateescape"))
+            if bad:
+                return bad
+            cut_off = is_cut_off(error, len(self._buffer))
+            error = json.JSONDecodeError(error.msg, self._buffer[self._at :], error.pos - self._at)
+            if cut_off:
+                return _("{why}; the file seems to be cut off").format(why=why_not_json(error))
+        return why_not_json(error)

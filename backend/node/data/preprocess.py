@@ -2,166 +2,146 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
-import time
 from gettext import gettext as _
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple
 
 from backend.node import durable, manifest
-from backend.node.data.batches import all_rows, batches, encode
-from backend.node.data.data_job import DataJob, made_from, read_job
-from backend.node.data.groups import overlong
+from backend.node.data.adopt import adopt, adopted_words, preprocessed_prefix
+from backend.node.data.block_encoder import BlockEncoder
+from backend.node.data.blocks import column_names
+from backend.node.data.data_job import PRETRAIN_HANDLERS, DataJob, made_from, read_job
+from backend.node.data.data_pass import DataPass
+from backend.node.data.encoder_choice import tokenizer_files
 from backend.node.data.inputs import find_inputs
-from backend.node.data.readers import Row
-from backend.node.data.tokenizer import Encoder, load_encoder
+from backend.node.data.lanes import limit_threads, processors
+from backend.node.data.prefix_lock import hold
+from backend.node.data.progress import Progress, Tell, print_lines
 from backend.node.data.writer import IndexedWriter
-from backend.node.job_lines import JobError, print_progress
+from backend.node.job_lines import JobError, StorageError
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+__all__ = ["Outcome", "Progress", "finished_words", "run"]
 
 
-class _Tally:
-    """What has been counted so far."""
+class Outcome(NamedTuple):
+    """What was made. `up_to_date`: nothing had to be done; `manifest`: the content of `<prefix>.json`."""
 
-    def __init__(self) -> None:
-        self.records = 0
-        self.empty = 0
-        self.dropped = 0
-        self.longest = 0
-        self.tokens = 0
-        self._started = time.monotonic()
-
-    def rate(self) -> str:
-        seconds = max(1e-9, time.monotonic() - self._started)
-        millions = self.tokens / seconds / 1e6
-        return _("{records:,} records, {rate:.2f} M tokens/s").format(records=self.records, rate=millions)
+    up_to_date: bool
+    manifest: Dict[str, Any]
 
 
-def run(job: Dict[str, Any]) -> None:
-    """Do the stage "data". Raises JobError; then no file of an earlier result has been touched."""
+def run(job: Dict[str, Any], tell: Tell = print_lines) -> Outcome:
+    """Make the token files of a job. Raises JobError; then no earlier result has been touched."""
     wanted = read_job(job)
     try:
-        _run(wanted)
+        return _run(wanted, tell)
     except OSError as error:
-        what = _("the data stage cannot read or write a file")
-        raise JobError("", what, str(error)) from error
+        raise _storage_error(error, wanted) from error
 
 
-def _run(job: DataJob) -> None:
+def _run(job: DataJob, tell: Tell) -> Outcome:
+    prefix = preprocessed_prefix(job.input)
+    if prefix is not None:
+        adopted = adopt(job, prefix)
+        tell(Progress(0, 0, 0, 0, 0, adopted_words(prefix, adopted)))
+        return Outcome(True, adopted)
     files = find_inputs(job.input)
-    sources = made_from(job, files)
-    root = os.path.dirname(job.manifest_path)
-    if manifest.is_current(manifest.read(job.manifest_path), sources, root):
-        print(
-            _("up to date: {prefix} was made from the same data").format(prefix=job.output_prefix), flush=True
-        )
-        return
-    _use_processors(job.workers)
-    encoder = load_encoder(job.tokenizer)
-    if job.append_eod and encoder.eod is None:
-        what = _("the tokenizer in {folder} has no end-of-text token").format(folder=job.tokenizer)
-        raise JobError(
-            "append_eod", what, _("it is put after every document"), _("name eos_token in its config")
-        )
+    sources = made_from(job, files, _vocabulary_files(job))
+    root = os.path.dirname(job.output_prefix)
+    found = manifest.read(job.manifest_path)
+    if found is not None and manifest.is_current(found, sources, root):
+        note = _("up to date: {prefix} was made from the same data").format(prefix=job.output_prefix)
+        tell(Progress(0, 0, 0, 0, 0, note))
+        return Outcome(True, found)
+    workers = job.workers or processors()
+    processes = limit_threads(workers)
+    own = BlockEncoder(job)
+    _check_columns(job, files, own)
     os.makedirs(root, exist_ok=True)
-    for target in job.targets():
-        durable.remove_leftovers(target + ".bin")
-        durable.remove_leftovers(target + ".idx")
-    tally = _Tally()
-    writers = _write(job, files, encoder, tally)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(job.manifest_path)
+    handler = own.handler
+    targets = {output: job.target(output, handler.packed) for output in handler.outputs}
+    with hold(job.output_prefix):
+        _check_targets(job, list(targets.values()), found)
+        work = DataPass(job, files, own, tell)
+        writers = {output: IndexedWriter(target) for output, target in targets.items()}
+        work.write(writers, workers, processes)
+        return Outcome(False, _publish(job, sources, work, writers))
+
+
+def _vocabulary_files(job: DataJob) -> List[str]:
+    """The files that decide which ids a text gets."""
+    named = [path for path in (job.vocab_file, job.merge_file) if path and os.path.isfile(path)]
+    return named + (tokenizer_files(job.tokenizer) if job.tokenizer else [])
+
+
+def _check_columns(job: DataJob, files: List[str], own: BlockEncoder) -> None:
+    """The columns that the handler needs are there, seen before the work begins."""
+    for path in files:
+        names = column_names(path)
+        missing = [name for name in own.handler.required if name not in names]
+        if missing:
+            what = _("{path} has no column {missing}, which {handler} reads").format(
+                path=path, missing=", ".join(missing), handler=job.handler
+            )
+            why = _("its columns: {names}").format(names=", ".join(names[:12]) or _("none"))
+            general = job.handler == PRETRAIN_HANDLERS[0]
+            fix = _("choose the columns, or another handler") if general else _("choose another handler")
+            field = "json_keys" if general else "map_keys" if job.map_keys else "handler"
+            raise JobError(field, what, why, fix)
+
+
+def _check_targets(job: DataJob, targets: List[str], found: Any) -> None:
+    """Nothing that another program made is replaced unasked; what was left half done is removed."""
+    for target in targets:
+        for path in (target + ".bin", target + ".idx"):
+            if os.path.exists(path) and found is None and not job.force:
+                what = _("{path} is there already").format(path=path)
+                why = _("it was not made by npudeck, or its description is gone")
+                raise JobError("output_prefix", what, why, _("give another prefix, or force it"))
+            durable.remove_leftovers(path, ours_alone=True)
+    durable.remove_leftovers(job.manifest_path, ours_alone=True)
+
+
+def _publish(
+    job: DataJob, sources: Dict[str, Any], work: DataPass, writers: Dict[str, IndexedWriter]
+) -> Dict[str, Any]:
+    """Give the files their names, the manifest last; until then it says that they are not whole."""
+    tally = work.tally
+    details = {
+        "notes": work.notes,
+        "bad_rows": work.bad.listed,
+        "skipped_rows": work.bad.skipped_listed,
+        "long_records": tally.long_records,
+        "encoder": work.own.encoder.name,
+        "handler_outputs": list(writers),
+    }
+    counts = tally.counts(list(writers.values()))
+    versions = work.own.versions()
+    manifest.write(job.manifest_path, {}, counts, [], versions, details)
     for writer in writers.values():
         writer.publish()
-    _finish(job, sources, writers, tally, encoder)
-
-
-def _use_processors(workers: Optional[int]) -> None:
-    """Before the library starts its threads."""
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    if workers:
-        os.environ["RAYON_NUM_THREADS"] = str(workers)
-
-
-def _write(job: DataJob, files: List[str], encoder: Encoder, tally: _Tally) -> Dict[str, IndexedWriter]:
-    """All rows into temporary files. Raises JobError, leaving nothing, when there is nothing to train on."""
-    end = [encoder.eod] if job.append_eod and encoder.eod is not None else []
-    writers = {key: IndexedWriter(target) for key, target in zip(job.json_keys, job.targets())}
-    total = sum(os.path.getsize(path) for path in files)
-    with contextlib.ExitStack() as stack:
-        for writer in writers.values():
-            stack.callback(writer.discard)
-        with contextlib.ExitStack() as open_files:
-            for writer in writers.values():
-                open_files.enter_context(writer)
-            for done, rows in batches(all_rows(files, job.json_keys)):
-                _write_batch(job, rows, encoder, end, writers, tally)
-                print_progress(min(done, total), total, "bytes", tally.rate())
-            if tally.tokens == 0:
-                raise _nothing_left(job, tally)
-        stack.pop_all()
-    return writers
-
-
-def _write_batch(
-    job: DataJob,
-    rows: List[Row],
-    encoder: Encoder,
-    end: List[int],
-    writers: Dict[str, IndexedWriter],
-    tally: _Tally,
-) -> None:
-    import numpy as np
-
-    ids: Dict[str, NDArray[np.int32]] = {}
-    lengths: Dict[str, NDArray[np.int64]] = {}
-    numbers: Dict[str, NDArray[np.int64]] = {}
-    for place, key in enumerate(job.json_keys):
-        found = [number for number, row in enumerate(rows) if row.values[place]]
-        numbers[key] = np.array(found, np.int64)
-        ids[key], lengths[key] = encode(encoder, [rows[number] for number in found], place, end)
-        tally.empty += len(rows) - len(found)
-        tally.longest = max(tally.longest, int(lengths[key].max(initial=0)))
-    dropped = overlong(numbers, lengths, job.seq_length) if job.seq_length else None
-    for key, writer in writers.items():
-        kept = np.ones(len(lengths[key]), bool) if dropped is None else ~dropped[key]
-        if not kept.all():
-            ids[key] = ids[key][np.repeat(kept, lengths[key])]
-        writer.add(ids[key], lengths[key][kept], np.cumsum(kept))
-        tally.dropped += int(len(kept) - kept.sum())
-        tally.tokens += len(ids[key])
-    tally.records += len(rows)
-
-
-def _nothing_left(job: DataJob, tally: _Tally) -> JobError:
-    if tally.records == 0:
-        return JobError("input", _("there are no rows in {path}").format(path=job.input))
-    if tally.dropped:
-        what = _("no sequence is shorter than {length} tokens").format(length=job.seq_length)
-        return JobError(
-            "seq_length", what, _("the longest has {longest} tokens").format(longest=tally.longest)
-        )
-    return JobError("input", _("all texts in {path} are empty").format(path=job.input))
-
-
-def _finish(
-    job: DataJob, sources: Dict[str, Any], writers: Dict[str, IndexedWriter], tally: _Tally, encoder: Encoder
-) -> None:
-    counts = {
-        "records": tally.records,
-        "empty": tally.empty,
-        "dropped": tally.dropped,
-        "longest": tally.longest,
-        "tokens": tally.tokens,
-        "sequences": sum(writer.sequences for writer in writers.values()),
-    }
     outputs = [path for writer in writers.values() for path in (writer.bin_path, writer.index_path)]
-    manifest.write(job.manifest_path, sources, counts, outputs, encoder.versions)
+    return manifest.write(job.manifest_path, sources, counts, outputs, versions, details)
+
+
+def _storage_error(error: OSError, job: DataJob) -> JobError:
+    path = error.filename or os.path.dirname(job.output_prefix)
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = _("no space is left where {prefix} is written").format(prefix=job.output_prefix)
+        return StorageError("output_prefix", what, reason, _("make room; nothing was left behind"))
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        what = _("{path} cannot be read or written").format(path=path)
+        return StorageError("", what, reason, _("see to its permissions"))
+    what = _("the data stage cannot read or write {path}").format(path=path)
+    return StorageError("", what, reason)
+
+
+def finished_words(counts: Dict[str, Any]) -> str:
+    """What to say in the end, from the manifest's counts."""
     text = _(
         "{records:,} records made {sequences:,} sequences of {tokens:,} tokens; {empty:,} empty texts, "
         "{dropped:,} dropped for their length, the longest has {longest:,} tokens"
     )
-    print(text.format(**counts), flush=True)
+    return text.format(**counts)

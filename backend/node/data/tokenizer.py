@@ -1,136 +1,107 @@
-"""Texts to token ids, as the Hugging Face class named in the tokenizer's folder would give them.
+"""The tokenizer of a folder, as the Hugging Face class named there would make it.
 
 The installed transformers never decides the ids: its versions disagree. tokenizer.json is read with
-`tokenizers`, and what the class adds to it is applied here. Only a folder without tokenizer.json goes
-through transformers."""
+`tokenizers`, and what the class and a prompt template add to it is applied here."""
 
 from __future__ import annotations
 
 import json
 import os
 from gettext import gettext as _
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, NamedTuple, Optional
 
 from backend.node.data import tokenizer_class
+from backend.node.data.encoder import TokenizerOptions
+from backend.node.data.prompt_tokens import NamedTokens, apply_template
+from backend.node.data.tokenizer_config import TOKENIZER_JSON, found_there, read_json
 from backend.node.job_lines import JobError
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
-FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "config.json",
-    "tokenizer.model",
-)
+class LoadedTokenizer(NamedTuple):
+    """A `tokenizers.Tokenizer` without truncation and padding, and the ids with a meaning (None: has none).
 
+    `vocabulary`: one more than the largest id."""
 
-class Encoder(NamedTuple):
-    """`batch` gives one list of ids a text, special tokens included and never truncated.
-
-    `eod` is the id that ends a document, None where the tokenizer has no end-of-text token; `versions` names
-    the libraries that made the ids."""
-
-    batch: Callable[[Sequence[str]], List[List[int]]]
-    eod: Optional[int]
-    versions: Dict[str, str]
-
-    def encode(
-        self, texts: Sequence[str], end: Sequence[int] = ()
-    ) -> Tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """All ids in one int32 array, `end` after each text, and the length of each: int64 [texts]."""
-        import numpy as np
-
-        rows = self.batch(texts)
-        pieces = [np.array(row, np.int32) for row in rows]
-        lengths = np.array([len(row) for row in rows], np.int64)
-        if not end:
-            return (np.concatenate(pieces) if pieces else np.empty(0, np.int32)), lengths
-        tail = np.array(end, np.int32)
-        woven = [part for piece in pieces for part in (piece, tail)]
-        return (np.concatenate(woven) if woven else np.empty(0, np.int32)), lengths + len(tail)
+    tokenizer: Any
+    bos: Optional[int]
+    eos: Optional[int]
+    unknown: Optional[int]
+    pad: Optional[int]
+    vocabulary: int
 
 
-def load_encoder(folder: str) -> Encoder:
-    """The encoder of a tokenizer's folder. Raises JobError when the folder cannot give one."""
-    if not os.path.isdir(folder):
-        raise JobError("tokenizer", _("no such folder: {path}").format(path=folder))
-    config = _read_config(folder)
-    if os.path.isfile(os.path.join(folder, "tokenizer.json")):
-        return _from_json(folder, config)
-    return _from_transformers(folder)
+def load_tokenizer(options: TokenizerOptions, config: Dict[str, Any]) -> LoadedTokenizer:
+    """The folder's tokenizer.json with all that `config` (see read_config) and the options change in it.
+    Raises JobError."""
+    config = dict(config)
+    tokenizer = _read(options.folder, config)
+    named = _named(config)
+    named = apply_template(named, options, lambda texts: _add(tokenizer, texts))
+    eos = _id_of(tokenizer, named.eos)
+    pad = _id_of(tokenizer, named.pad)
+    return LoadedTokenizer(
+        tokenizer,
+        _id_of(tokenizer, named.bos),
+        eos,
+        _id_of(tokenizer, named.unknown),
+        eos if pad is None else pad,
+        largest_id(tokenizer) + 1,
+    )
 
 
-def _read_config(folder: str) -> Dict[str, Any]:
-    """tokenizer_config.json, over it special_tokens_map.json where the class would read it."""
-    config = _read_json(folder, "tokenizer_config.json")
-    model = _read_json(folder, "config.json")
-    if config is None and model is None:
-        what = _("{folder} has neither tokenizer_config.json nor config.json").format(folder=folder)
-        raise JobError("tokenizer", what, _("they say which class the tokenizer has"))
-    merged = dict(config or {})
-    if "added_tokens_decoder" not in merged:
-        merged.update(_read_json(folder, "special_tokens_map.json") or {})
-    merged["tokenizer_class"] = tokenizer_class.name_of(config or {}, model or {})
-    return merged
+def largest_id(tokenizer: Any) -> int:
+    """The largest id of a `tokenizers.Tokenizer`; -1 if it has none."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
 
 
-def _read_json(folder: str, name: str) -> Optional[Dict[str, Any]]:
-    path = os.path.join(folder, name)
-    try:
-        with open(path, encoding="utf-8") as stream:
-            content = json.load(stream)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise JobError("tokenizer", _("cannot read {path}").format(path=path), str(error)) from error
-    if not isinstance(content, dict):
-        raise JobError("tokenizer", _("cannot read {path}").format(path=path), _("it is not a JSON object"))
-    return content
-
-
-def _from_json(folder: str, config: Dict[str, Any]) -> Encoder:
+def parse(content: Dict[str, Any], where: str) -> Any:
+    """A `tokenizers.Tokenizer` from a parsed tokenizer.json, which lies in the folder `where`. Raises
+    JobError."""
     import tokenizers
 
-    content = _read_json(folder, "tokenizer.json") or {}
+    try:
+        return tokenizers.Tokenizer.from_str(json.dumps(content))
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    # A panic in native code is no Exception.
+    except BaseException as error:
+        what = _("tokenizers {version} cannot read tokenizer.json in {folder}").format(
+            version=tokenizers.__version__, folder=where
+        )
+        fix = _("see that the file is whole, or install a newer tokenizers")
+        raise JobError("tokenizer", what, str(error), fix) from error
+
+
+def _read(folder: str, config: Dict[str, Any]) -> Any:
+    """The tokenizer before a template changes it; completes `config`."""
+    content = read_json(folder, TOKENIZER_JSON)
+    if content is None:
+        what = _("{folder} has no tokenizer.json").format(folder=os.path.abspath(folder))
+        raise JobError("tokenizer", what, found_there(folder))
+    tokenizer_class.apply_padding_token(content, config)
     content["truncation"] = content["padding"] = None
     tokenizer_class.apply_prefix_rule(content, config)
-    try:
-        tokenizer = tokenizers.Tokenizer.from_str(json.dumps(content))
-    except Exception as error:
-        what = _("tokenizers {version} cannot read tokenizer.json in {folder}").format(
-            version=tokenizers.__version__, folder=folder
-        )
-        raise JobError("tokenizer", what, str(error), _("install a newer tokenizers on the node")) from error
+    tokenizer = parse(content, folder)
     tokenizer_class.add_named_tokens(tokenizer, config)
     tokenizer_class.apply_post_processor(tokenizer, config)
-    eos = tokenizer_class.token_text(config, "eos_token")
-    # Releases before 0.20 know only the slower one, with the same ids.
-    encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
-
-    def batch(texts: Sequence[str]) -> List[List[int]]:
-        return [encoding.ids for encoding in encode(list(texts), add_special_tokens=True)]
-
-    eod = tokenizer.token_to_id(eos) if eos else None
-    return Encoder(batch, eod, {"tokenizers": tokenizers.__version__})
+    if config.get("split_special_tokens"):
+        tokenizer.encode_special_tokens = True
+    return tokenizer
 
 
-def _from_transformers(folder: str) -> Encoder:
-    """For folders that have only tokenizer.model or vocab files; code that lies in the folder is not run."""
-    try:
-        import transformers
+def _named(config: Dict[str, Any]) -> NamedTokens:
+    bos, eos, unknown, pad = (
+        tokenizer_class.token_text(config, f"{name}_token") for name in ("bos", "eos", "unk", "pad")
+    )
+    return NamedTokens(bos, eos, unknown, pad, tokenizer_class.additional_texts(config))
 
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:
-        what = _("{folder} has no tokenizer.json, and transformers cannot read it").format(folder=folder)
-        found = ", ".join(sorted(os.listdir(folder))[:12])
-        why = _("{error}; found: {found}").format(error=str(error).partition("\n")[0], found=found)
-        raise JobError("tokenizer", what, why, _("put the model's tokenizer.json there")) from error
 
-    def batch(texts: Sequence[str]) -> List[List[int]]:
-        ids: List[List[int]] = tokenizer(list(texts), truncation=False)["input_ids"]
-        return ids
+def _add(tokenizer: Any, texts: Any) -> None:
+    from tokenizers import AddedToken
 
-    return Encoder(batch, tokenizer.eos_token_id, {"transformers": transformers.__version__})
+    tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in texts])
+
+
+def _id_of(tokenizer: Any, text: Optional[str]) -> Optional[int]:
+    found: Optional[int] = tokenizer.token_to_id(text) if text else None
+    return found

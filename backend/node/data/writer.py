@@ -27,9 +27,10 @@ class IndexedWriter:
         self.bin_path = prefix + ".bin"
         self.index_path = prefix + ".idx"
         self.sequences = 0
+        self.documents = 0
         self.tokens = 0
         self._lengths: List[NDArray[np.int32]] = []
-        self._documents: List[NDArray[np.int64]] = []
+        self._bounds: List[NDArray[np.int64]] = []
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> IndexedWriter:
@@ -56,8 +57,9 @@ class IndexedWriter:
 
         self._bin.write(np.ascontiguousarray(ids, "<i4").data)
         self._lengths.append(lengths.astype("<i4"))
-        self._documents.append(self.sequences + document_ends)
+        self._bounds.append(self.sequences + document_ends)
         self.sequences += len(lengths)
+        self.documents += len(document_ends)
         self.tokens += len(ids)
 
     def publish(self) -> None:
@@ -77,7 +79,7 @@ class IndexedWriter:
         import numpy as np
 
         lengths = np.concatenate([np.empty(0, "<i4"), *self._lengths])
-        documents = np.concatenate([np.zeros(1, "<i8"), *self._documents]).astype("<i8")
+        documents = np.concatenate([np.zeros(1, "<i8"), *self._bounds]).astype("<i8")
         sizes = lengths.astype("<i8") * _ITEM
         offsets = np.cumsum(sizes) - sizes
         with durable.open_temporary(self.index_path, _BUFFER) as stream:

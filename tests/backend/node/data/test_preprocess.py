@@ -1,70 +1,93 @@
+"""The stage "data" as a job: what it writes, what it leaves alone, what it says."""
+
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_tokenizer import folder_with
+from plain_tokenizer import folder_with
 
 from backend.node.data import preprocess
+from backend.node.data.encoder import EncoderMismatchError
 from backend.node.data.indexed import IndexedDataset
-from backend.node.job_lines import JobError
+from backend.node.data.preprocess import Progress
+from backend.node.job_lines import JobError, StorageError
 
 tokenizers = pytest.importorskip("tokenizers")
 
 pytestmark = pytest.mark.torch
+ROOT = Path(__file__).resolve().parents[4]
+FILES = ("set.json", "set_text_document.bin", "set_text_document.idx")
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> dict[str, Any]:
-    folder = tmp_path / "tokenizer"
-    folder.mkdir()
-    folder_with(folder, {"tokenizer_class": "LlamaTokenizer"})
+    folder = folder_with(tmp_path / "tokenizer")
     (tmp_path / "in.jsonl").write_text('{"text": "a few words"}\n{"text": ""}\n{"text": "more"}\n')
     return {
         "input": str(tmp_path / "in.jsonl"),
         "output_prefix": str(tmp_path / "out" / "set"),
         "tokenizer": str(folder),
-        "tokenizer_type": "PretrainedFromHF",
-        "handler": "GeneralPretrainHandler",
-        "json_keys": ["text"],
         "append_eod": True,
-        "workers": None,
+        "workers": 1,
+        "encoder": "tokenizers",
     }
+
+
+def out(job: dict[str, Any], name: str = "text") -> IndexedDataset:
+    return IndexedDataset(f"{job['output_prefix']}_{name}_document")
+
+
+def contents(job: dict[str, Any]) -> dict[str, bytes]:
+    """Everything in the output folder."""
+    folder = Path(job["output_prefix"]).parent
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
 def stamp(job: dict[str, Any]) -> int:
     return os.stat(job["output_prefix"] + "_text_document.bin").st_mtime_ns
 
 
-def test_an_empty_text_makes_no_document(job: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    preprocess.run(job)
-    found = IndexedDataset(job["output_prefix"] + "_text_document")
-    assert len(found) == 2
+def test_an_empty_text_makes_no_document(job: dict[str, Any]) -> None:
+    told: list[Progress] = []
+    outcome = preprocess.run(job, told.append)
+    found = out(job)
     assert found.documents.tolist() == [0, 1, 2]
     assert all(found[number][0] == 0 and found[number][-1] == 1 for number in range(2))
+    assert tuple(sorted(contents(job))) == FILES
+    manifest = json.loads(Path(job["output_prefix"] + ".json").read_text())
+    assert manifest == outcome.manifest
+    counts = manifest["counts"]
+    assert (counts["records"], counts["kept"], counts["empty"], counts["sequences"]) == (3, 3, 1, 2)
+    assert counts["longest_record"] == 1
+    assert told[-1].done == told[-1].total == os.path.getsize(job["input"])
+    assert told[-1].records == 3
+
+
+def test_the_lines_of_a_stage(job: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    from backend.node.main import main
+
+    path = Path(job["output_prefix"]).parent.parent / "job.json"
+    path.write_text(json.dumps(job))
+    assert main(["data", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert json.loads(lines[0])["progress"]["unit"] == "bytes"
     assert lines[-1].startswith("3 records made 2 sequences")
-    manifest = json.loads(Path(job["output_prefix"] + ".manifest.json").read_text())
-    assert manifest["counts"]["records"] == 3
-    assert manifest["counts"]["empty"] == 1
-    assert sorted(os.listdir(Path(job["output_prefix"]).parent)) == [
-        "set.manifest.json",
-        "set_text_document.bin",
-        "set_text_document.idx",
-    ]
+    assert main(["data", str(path)]) == 0
+    assert capsys.readouterr().out.startswith("up to date")
 
 
-def test_an_unchanged_job_is_not_done_twice(job: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unchanged_job_is_not_done_twice(job: dict[str, Any]) -> None:
     preprocess.run(job)
     before = stamp(job)
-    capsys.readouterr()
-    preprocess.run({**job, "workers": 1})
+    assert preprocess.run({**job, "workers": 2}).up_to_date
     assert stamp(job) == before
-    assert capsys.readouterr().out.startswith("up to date")
 
 
 @pytest.mark.parametrize("change", ["input", "tokenizer", "settings", "output"])
@@ -81,25 +104,40 @@ def test_a_changed_job_is_done_anew(job: dict[str, Any], change: str) -> None:
         job["append_eod"] = False
     else:
         os.unlink(job["output_prefix"] + "_text_document.idx")
-    preprocess.run(job)
+    assert not preprocess.run(job).up_to_date
     assert stamp(job) != before
-    IndexedDataset(job["output_prefix"] + "_text_document")
+    out(job)
 
 
-def test_many_small_batches_make_the_same_files(job: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from backend.node.data import batches
-
-    rows = [{"text": "words " * (number % 7)} for number in range(333)]
-    Path(job["input"]).write_text("\n".join(map(json.dumps, rows)))
-    job["seq_length"] = 14
+def test_files_of_another_program_are_not_replaced_unasked(job: dict[str, Any]) -> None:
     preprocess.run(job)
-    whole = [Path(f"{job['output_prefix']}_text_document.{kind}").read_bytes() for kind in ("bin", "idx")]
-    monkeypatch.setattr(batches, "_BATCH_CHARACTERS", 1)
-    job["output_prefix"] += "2"
+    os.unlink(job["output_prefix"] + ".json")
+    before = contents(job)
+    with pytest.raises(JobError, match="there already"):
+        preprocess.run(job)
+    assert contents(job) == before
+    preprocess.run({**job, "force": True})
+    assert tuple(sorted(contents(job))) == FILES
+
+
+def test_what_a_killed_process_left_is_removed(job: dict[str, Any]) -> None:
     preprocess.run(job)
-    assert whole == [
-        Path(f"{job['output_prefix']}_text_document.{kind}").read_bytes() for kind in ("bin", "idx")
-    ]
+    for name in (*FILES, "set_text_document.bin.tmp-99999999", "set_text_document.idx.tmp-99999999"):
+        (Path(job["output_prefix"]).parent / name).write_text("half")
+    (Path(job["output_prefix"]).parent / "set.json").write_text(json.dumps({"format": 1, "outputs": []}))
+    preprocess.run(job)
+    assert tuple(sorted(contents(job))) == FILES
+    out(job)
+
+
+def test_one_process_a_prefix(job: dict[str, Any]) -> None:
+    from backend.node.data.prefix_lock import hold
+
+    os.makedirs(os.path.dirname(job["output_prefix"]))
+    with hold(job["output_prefix"]), pytest.raises(JobError, match="another process"):
+        preprocess.run(job)
+    preprocess.run(job)
+    assert tuple(sorted(contents(job))) == FILES
 
 
 def test_a_folder_is_read_in_order(job: dict[str, Any], tmp_path: Path) -> None:
@@ -108,38 +146,77 @@ def test_a_folder_is_read_in_order(job: dict[str, Any], tmp_path: Path) -> None:
     for name in "ba":
         (folder / f"{name}.txt").write_text(name * 3 + "\n")
     preprocess.run({**job, "input": str(folder)})
-    found = IndexedDataset(job["output_prefix"] + "_text_document")
     model = tokenizers.Tokenizer.from_file(job["tokenizer"] + "/tokenizer.json")
+    found = out(job)
     assert [model.decode(found[number].tolist()).replace(" ", "") for number in range(2)] == ["aaa", "bbb"]
 
 
-BAD_INPUT = [
-    ('{"text": "a"}\n{"other": "b"}\n', "json_keys", "line 2 of .* has no text"),
-    (
-        '{"text": "a"}\n{"text": 3}\n',
-        "input",
-        "line 2 of .* a value that is not text",
-    ),
-    ('{"text": "a"}\n{"text": "\\ud800"}\n', "input", "line 2 of .* surrogate"),
-    ('{"text": "a"}\n{"text"\n', "input", "line 2 of .* is not JSON"),
-    ('{"text": ""}\n', "input", "all texts in .* are empty"),
-    ('\n\n{"text": ""}', "input", "are empty"),
+@pytest.mark.parametrize("workers", [2, 4, 5])
+def test_workers_do_not_change_a_byte(job: dict[str, Any], tmp_path: Path, workers: int) -> None:
+    lines = [json.dumps({"text": f"some words {number} " * (number % 70)}) for number in range(6000)]
+    Path(job["input"]).write_text("\n".join(lines))
+    preprocess.run(job)
+    whole = {name: content for name, content in contents(job).items() if name != "set.json"}
+    job["output_prefix"] = str(tmp_path / "again" / "set")
+    preprocess.run({**job, "workers": workers})
+    assert {name: content for name, content in contents(job).items() if name != "set.json"} == whole
+
+
+BAD_ROWS = [
+    ('{"text": "a"}\n{"other": "b"}\n', "line 2 of .*: column text"),
+    ('{"text": "a"}\n{"text": 3}\n', "line 2 of .*: column text"),
+    ('{"text": "a"}\n{"text": null}\n', "line 2 of .*: column text"),
+    ('{"text": "a"}\n{"text": "\\ud800"}\n', "line 2 of .*: column text"),
+    ('{"text": "a"}\n{"text"\n', "line 2 of .* cannot be used"),
+    ('{"text": "a"}\n{"text": "caf\\xe9"}\n', "line 2 of .* cannot be used"),
+    ('{"text": "a"}\n{"text": "cut o', "line 2 of .* cannot be used"),
 ]
 
 
-@pytest.mark.parametrize(("content", "field", "message"), BAD_INPUT)
-def test_bad_input_is_named_and_old_results_stay(
-    job: dict[str, Any], content: str, field: str, message: str
-) -> None:
+@pytest.mark.parametrize(("content", "message"), BAD_ROWS)
+def test_a_bad_row_is_named_and_old_results_stay(job: dict[str, Any], content: str, message: str) -> None:
     preprocess.run(job)
-    before = stamp(job)
-    Path(job["input"]).write_text(content)
+    before = contents(job)
+    Path(job["input"]).write_bytes(content.replace("\\xe9", "\xe9").encode("latin-1"))
     with pytest.raises(JobError, match=message) as caught:
         preprocess.run(job)
-    assert caught.value.field == field
-    assert stamp(job) == before
-    IndexedDataset(job["output_prefix"] + "_text_document")
-    assert not [name for name in os.listdir(Path(job["output_prefix"]).parent) if "tmp" in name]
+    assert caught.value.why
+    assert contents(job) == before
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_ROWS)
+def test_a_bad_row_can_be_left_out(job: dict[str, Any], content: str, message: str) -> None:
+    Path(job["input"]).write_bytes(content.replace("\\xe9", "\xe9").encode("latin-1"))
+    told: list[Progress] = []
+    manifest = preprocess.run({**job, "on_bad_row": "skip"}, told.append).manifest
+    assert (manifest["counts"]["records"], manifest["counts"]["bad"]) == (2, 1)
+    (listed,) = manifest["bad_rows"]
+    assert (listed["number"], listed["path"]) == (2, job["input"])
+    assert any(progress.note.startswith("left out: line 2 of") for progress in told)
+
+
+def test_many_bad_rows_are_counted_and_few_are_shown(job: dict[str, Any]) -> None:
+    Path(job["input"]).write_text('{"text": "a"}\n' + '{"text": 3}\n' * 1500)
+    told: list[Progress] = []
+    manifest = preprocess.run({**job, "on_bad_row": "skip"}, told.append).manifest
+    assert manifest["counts"]["bad"] == 1500
+    assert len(manifest["bad_rows"]) == 1000
+    assert len([progress for progress in told if progress.note]) == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"text": ""}\n', "all texts in .* are empty"),
+        ('\n\n{"text": ""}', "are empty"),
+        ("", "empty|no rows"),
+    ],
+)
+def test_nothing_to_train_on_is_an_error(job: dict[str, Any], content: str, message: str) -> None:
+    Path(job["input"]).write_text(content)
+    with pytest.raises(JobError, match=message):
+        preprocess.run(job)
+    assert contents(job) == {}
 
 
 def test_too_short_a_length_says_the_longest(job: dict[str, Any]) -> None:
@@ -149,30 +226,44 @@ def test_too_short_a_length_says_the_longest(job: dict[str, Any]) -> None:
     assert "the longest has" in caught.value.why
 
 
+def test_what_is_dropped_for_its_length_is_listed(job: dict[str, Any]) -> None:
+    manifest = preprocess.run({**job, "seq_length": 5}).manifest
+    assert manifest["counts"]["dropped"] == len(manifest["long_records"]) == 1
+    assert manifest["long_records"][0]["record"] == 1
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
         ({"handler": "GeneralPretrainHandle"}, "handler"),
-        ({"tokenizer_type": "GPT2BPETokenizer"}, "tokenizer_type"),
+        ({"handler": "GeneralInstructionHandler"}, "handler"),
+        ({"tokenizer_type": "Sentencepiece"}, "tokenizer_type"),
         ({"json_keys": []}, "json_keys"),
         ({"json_keys": ["text", "text"]}, "json_keys"),
         ({"json_keys": ["body"]}, "json_keys"),
         ({"input": "/nowhere/at all"}, "input"),
         ({"tokenizer": "/nowhere"}, "tokenizer"),
+        ({"output_prefix": "/somewhere/"}, "output_prefix"),
+        ({"workers": 0}, "workers"),
+        ({"seq_length": "4096"}, "seq_length"),
+        ({"pack": True}, "seq_length"),
+        ({"pack": True, "seq_length": 8}, "pack"),
+        ({"encoder": "fast"}, "encoder"),
+        ({"on_bad_row": "ignore"}, "on_bad_row"),
     ],
 )
 def test_bad_settings_are_named(job: dict[str, Any], change: dict[str, Any], field: str) -> None:
     with pytest.raises(JobError) as caught:
         preprocess.run({**job, **change})
     assert caught.value.field == field
-    assert not Path(job["output_prefix"] + "_text_document.bin").exists()
+    assert contents(job) == {}
 
 
 def test_a_job_without_a_key_is_named(job: dict[str, Any]) -> None:
-    del job["tokenizer"]
+    del job["input"]
     with pytest.raises(JobError) as caught:
         preprocess.run(job)
-    assert caught.value.field == "tokenizer"
+    assert caught.value.field == "input"
 
 
 def test_an_end_token_is_needed_before_reading(job: dict[str, Any]) -> None:
@@ -184,14 +275,131 @@ def test_an_end_token_is_needed_before_reading(job: dict[str, Any]) -> None:
     assert caught.value.field == "append_eod"
 
 
-def test_a_full_disk_is_one_sentence(job: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from backend.node.data.writer import IndexedWriter
+def test_token_files_made_before_are_used_where_they_lie(job: dict[str, Any], tmp_path: Path) -> None:
+    preprocess.run(job)
+    made = job["output_prefix"] + "_text_document"
+    for given in (made + ".idx", made + ".bin", made):
+        again = {**job, "input": given, "output_prefix": str(tmp_path / "other" / "set")}
+        assert preprocess.run(again).up_to_date
+        assert out(again).tokens.tolist() == out(job).tokens.tolist()
+    assert os.path.islink(tmp_path / "other" / "set_text_document.bin")
+    assert preprocess.run(again).up_to_date
+    with pytest.raises(JobError, match="does not go with"):
+        preprocess.run({**again, "handler": "GeneralInstructionHandler"})
 
-    def full(*_arguments: object) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(IndexedWriter, "add", full)
-    with pytest.raises(JobError, match="cannot read or write") as caught:
-        preprocess.run(job)
-    assert "No space left" in caught.value.why
-    assert os.listdir(Path(job["output_prefix"]).parent) == []
+def test_a_fast_encoder_that_errs_is_given_up(job: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gigatoken")
+    from backend.node.data import block_encoder
+
+    preprocess.run(job)
+    expected = out(job).tokens.tolist()
+    load = block_encoder.load_encoder
+
+    def treacherous(options: Any) -> Any:
+        encoder = load(options)
+        if options.encoder == "gigatoken":
+
+            def wrong(_texts: Any) -> Any:
+                raise EncoderMismatchError("another id for 'x'")
+
+            encoder.full = encoder.plain = encoder.inner = wrong
+        return encoder
+
+    monkeypatch.setattr(block_encoder, "load_encoder", treacherous)
+    job["output_prefix"] += "2"
+    manifest = preprocess.run({**job, "encoder": "gigatoken"}).manifest
+    assert out(job).tokens.tolist() == expected
+    assert manifest["encoder"] == "tokenizers"
+    assert any("another id for 'x'" in note for note in manifest["notes"])
+
+
+def test_a_worker_that_is_killed_is_an_error(job: dict[str, Any]) -> None:
+    Path(job["input"]).write_text('{"text": "some words"}\n' * 400_000)
+    result: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            preprocess.run({**job, "workers": 5})
+        except JobError as error:
+            result.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    own = str(os.getpid())
+    while thread.is_alive() and not result:
+        children = subprocess.run(["pgrep", "-P", own, "-f", "spawn_main"], capture_output=True, text=True)
+        for pid in children.stdout.split()[:1]:
+            subprocess.run(["kill", "-9", pid], check=False)
+        thread.join(0.3)
+    thread.join()
+    assert result
+    assert "killed" in str(result[0])
+    assert contents(job) == {}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting a file system needs root")
+@pytest.mark.parametrize(("options", "word"), [("size=64k", "space|small"), ("ro", "read or written")])
+def test_a_target_that_cannot_hold_the_result(
+    job: dict[str, Any], tmp_path: Path, options: str, word: str
+) -> None:
+    target = tmp_path / "small"
+    target.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(target)], check=False)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        Path(job["input"]).write_text('{"text": "a few words to learn from"}\n' * 20_000)
+        with pytest.raises(StorageError, match=word):
+            preprocess.run({**job, "output_prefix": str(target / "set")})
+        assert os.listdir(target) == []
+    finally:
+        subprocess.run(["umount", str(target)], check=True)
+
+
+@pytest.mark.long
+def test_killed_at_any_moment_it_leaves_nothing_half_done(job: dict[str, Any], tmp_path: Path) -> None:
+    import random
+    import time
+
+    Path(job["input"]).write_text("".join(f'{{"text": "words {n} and more"}}\n' for n in range(150_000)))
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps({**job, "workers": 2}))
+    argv = [sys.executable, "-m", "backend.node.main", "data", str(path)]
+    started = time.monotonic()
+    subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
+    whole = time.monotonic() - started
+    expected = {name: content for name, content in contents(job).items() if name != "set.json"}
+    draw = random.Random(1)
+    for _round in range(20):
+        for name in contents(job):
+            (Path(job["output_prefix"]).parent / name).unlink()
+        process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(draw.uniform(0, whole * 1.1))
+        process.kill()
+        process.wait()
+        for name, content in expected.items():
+            assert contents(job).get(name, content) == content, name
+    subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
+    assert {name: content for name, content in contents(job).items() if name != "set.json"} == expected
+    assert tuple(sorted(contents(job))) == FILES
+
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("in.json", '[{"text": "a"}, {"text": "b'),
+        ("in.json", '[{"text": "a"} {"text": "b"}]'),
+        ("in.csv", 'text\na\n"b\nc\n'),
+    ],
+)
+@pytest.mark.parametrize("policy", ["fail", "skip"])
+def test_the_rest_of_a_file_is_never_lost_silently(
+    job: dict[str, Any], tmp_path: Path, name: str, content: str, policy: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(JobError, match=r"(record 2|line 3) of .* cannot be used") as caught:
+        preprocess.run({**job, "input": str(tmp_path / name), "on_bad_row": policy})
+    assert "would be lost" in caught.value.fix
+    assert contents(job) == {}

@@ -1,0 +1,98 @@
+"""gigatoken itself: a tokenizers.Tokenizer in, ids out, and where the two differ."""
+
+from __future__ import annotations
+
+import os
+from gettext import gettext as _
+from typing import Any, List, Optional, Sequence
+
+from backend.node.data.encoder import EncoderMismatchError
+from backend.node.data.ragged import Ragged
+from backend.node.data.tokenizers_encoder import encode
+
+
+class GigatokenUnusableError(Exception):
+    """gigatoken is not there, cannot read this tokenizer, or reads it differently; says which."""
+
+
+class GigatokenEngine:
+    """gigatoken for one `tokenizers.Tokenizer`. Safe for several threads at once."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        import gigatoken
+
+        self.tokenizer = tokenizer
+        self._process = os.getpid()
+        try:
+            self._fast = gigatoken.Tokenizer.from_json(tokenizer.to_str())
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        # A panic in its native code is no Exception.
+        except BaseException as error:
+            raise GigatokenUnusableError(
+                _("gigatoken cannot read this tokenizer: {error}").format(error=_first_line(error))
+            ) from error
+
+    def encode(self, texts: Sequence[str]) -> Ragged:
+        """Plain ids, unchecked. Raises EncoderMismatchError where gigatoken fails."""
+        import numpy as np
+
+        if not texts:
+            return Ragged(np.empty(0, np.int32), np.empty(0, np.int64))
+        try:
+            # Its threads do not survive a fork.
+            alone = os.getpid() != self._process
+            layout = self._fast.encode_batch(list(texts), parallel=not alone).layout
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:
+            raise EncoderMismatchError(
+                _("gigatoken failed: {error}").format(error=_first_line(error))
+            ) from error
+        offsets = np.asarray(layout.offsets.data, np.int64)
+        flat = np.asarray(layout.content.data)[offsets[0] : offsets[-1]]
+        return Ragged(
+            flat.view(np.int32) if flat.dtype == np.uint32 else flat.astype(np.int32), np.diff(offsets)
+        )
+
+    def differs(self, texts: List[str]) -> Optional[str]:
+        """The first text that it encodes otherwise than the tokenizers library, None if there is none."""
+        return first_difference(texts, self.encode(texts), encode(self.tokenizer, texts))
+
+
+def first_difference(texts: Sequence[str], one: Ragged, other: Ragged) -> Optional[str]:
+    """The first text that has other ids in `one` than in `other`, None if there is none."""
+    import numpy as np
+
+    if np.array_equal(one.lengths, other.lengths) and np.array_equal(one.flat, other.flat):
+        return None
+    at = 0
+    for text, ours, theirs in zip(texts, one.lengths.tolist(), other.lengths.tolist()):
+        if ours != theirs or not np.array_equal(one.flat[at : at + ours], other.flat[at : at + ours]):
+            return text
+        at += ours
+    return texts[-1]
+
+
+def differs_for(text: str) -> str:
+    """A sentence that names the text on which the two disagree."""
+    shown = text if len(text) <= 40 else text[:40] + "…"
+    return _("gigatoken gives other ids than tokenizers for {text!r}").format(text=shown)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def gigatoken_version() -> str:
+    """The version of the installed gigatoken. Raises GigatokenUnusableError."""
+    try:
+        import gigatoken  # noqa: F401 - only whether it is there
+    except Exception as error:
+        raise GigatokenUnusableError(_("gigatoken is not installed")) from error
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("gigatoken")
+    except PackageNotFoundError:
+        return "?"
