@@ -10,7 +10,7 @@ from backend.cli import diagnostics
 from backend.translation import _
 from backend.version import VERSION
 
-GROUPS = ("demo", "health", "launch", "runs", "recipe", "models", "parse")
+GROUPS = ("demo", "health", "launch", "runs", "recipe", "models", "data", "parse")
 
 OpenConsole = Callable[[argparse.Namespace], int]
 
