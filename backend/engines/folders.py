@@ -11,7 +11,7 @@ import posixpath
 
 from backend.recipes.fields import Recipe
 
-_DATA_SUFFIXES = (".gz", ".zst", ".parquet", ".jsonl", ".json", ".txt", ".csv")
+_DATA_SUFFIXES = (".idx", ".bin", ".gz", ".zst", ".parquet", ".jsonl", ".json", ".txt", ".csv")
 
 
 def processed_directory(recipe: Recipe, shared: str) -> str:

@@ -9,26 +9,37 @@ from backend.catalog.model import Architecture
 from backend.engines import folders
 from backend.engines.stages import Site
 from backend.recipes import derived
-from backend.recipes.fields import Recipe
+from backend.recipes.fields import NO_PROMPT_TYPE, Recipe
 
-# what the reader of pretraining data looks for in a record (guide, "自定义数据": --json-key, default text)
-JSON_KEYS = ("text",)
+# AlpacaPretrainHandler writes one text a record under this name, whatever its columns are
+ALPACA_KEY = "text"
 # fp16 needs loss scaling, which the native engine has not: such weights train in bf16
 TRAINING_DTYPES = {"bfloat16": "bf16", "float16": "bf16", "float32": "fp32"}
 
 
 def data_job(recipe: Recipe, site: Site) -> dict[str, Any]:
-    """Records to `<output_prefix>_text_document.bin` and `.idx`."""
+    """Records to `<output_prefix>_<key>_document.bin` and `.idx`, or to three such pairs for masked samples.
+
+    Documents of pretraining data may be of any length; a sample that is too long is left out.
+    """
+    pretrains = recipe.run_type == "pretrain"
     return {
         "input": recipe.data_path,
         "output_prefix": folders.data_prefix(recipe, site.shared_directory),
         "tokenizer": recipe.tokenizer_path or recipe.hf_weights,
         "tokenizer_type": recipe.tokenizer_type,
         "handler": recipe.data_type,
-        "json_keys": list(JSON_KEYS),
+        "json_keys": [_text_key(recipe)],
         "append_eod": True,
+        "seq_length": None if pretrains else recipe.seq_length,
+        "prompt_type": "" if recipe.prompt_type == NO_PROMPT_TYPE else recipe.prompt_type,
+        "on_bad_row": recipe.on_bad_row,
         "workers": None,
     }
+
+
+def _text_key(recipe: Recipe) -> str:
+    return ALPACA_KEY if recipe.data_type == "AlpacaPretrainHandler" else recipe.json_key
 
 
 def weights_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[str, Any]:
@@ -50,7 +61,7 @@ def train_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[st
     shared = site.shared_directory
     return {
         "architecture": dataclasses.asdict(architecture),
-        "data_prefix": folders.data_prefix(recipe, shared) + "_text_document",
+        "data_prefix": folders.data_prefix(recipe, shared) + f"_{_text_key(recipe)}_document",
         "load_directory": folders.weights_directory(recipe, shared),
         "save_directory": folders.save_directory(recipe, shared, site.run_key),
         "tensor_parallel": recipe.tensor_parallel,

@@ -14,14 +14,39 @@ from backend.translation import _
 
 ENGINES = ("native", "ascendspeed")
 RUN_TYPES = ("pretrain", "sft", "lora")
+PRETRAIN_DATA_TYPES = ("GeneralPretrainHandler", "AlpacaPretrainHandler")
+TEMPLATE_DATA_TYPES = ("AlpacaStyleInstructionHandler", "SharegptStyleInstructionHandler")
 DATA_TYPES = (
-    "GeneralPretrainHandler",
+    *PRETRAIN_DATA_TYPES,
     "GeneralInstructionHandler",
+    "BelleMultiTurnInstructionHandler",
     "MOSSInstructionHandler",
     "MOSSMultiTurnHandler",
-    "AlpacaStyleInstructionHandler",
-    "SharegptStyleInstructionHandler",
+    *TEMPLATE_DATA_TYPES,
 )
+# names of ModelLink's --prompt-type; "none" is its default
+NO_PROMPT_TYPE = "none"
+PROMPT_TYPES = (
+    NO_PROMPT_TYPE,
+    "default",
+    "empty",
+    "chatglm2",
+    "chatglm3",
+    "chatglm3_system",
+    "glm4",
+    "chatml",
+    "chatml_de",
+    "qwen",
+    "llama3",
+    "llama2",
+    "mistral",
+    "mixtral",
+    "gemma",
+    "alpaca",
+    "deepseek2",
+    "deepseek2-lite",
+)
+BAD_ROW_POLICIES = ("fail", "skip")
 TOKENIZER_TYPES = ("PretrainedFromHF", "GPT2BPETokenizer", "BertWordPieceLowerCase", "BertWordPieceCase")
 WHAT, PARALLEL, BATCH, SCHEDULE, LORA, OUTPUT, PATHS, ENGINE = (
     "what",
@@ -73,6 +98,32 @@ class Recipe:
         WHAT,
         default="GeneralPretrainHandler",
         choices=DATA_TYPES,
+    )
+    prompt_type: str = declare(
+        "",
+        "choice",
+        _("chat template of the records, for AlpacaStyle and SharegptStyle data"),
+        WHAT,
+        default=NO_PROMPT_TYPE,
+        choices=PROMPT_TYPES,
+        advanced=True,
+    )
+    json_key: str = declare(
+        "",
+        "str",
+        _("column of the data that holds the text, for pretraining"),
+        WHAT,
+        default="text",
+        advanced=True,
+    )
+    on_bad_row: str = declare(
+        "",
+        "choice",
+        _("what a record that cannot be read does to the run: it stops, or the record is left out"),
+        WHAT,
+        default="fail",
+        choices=BAD_ROW_POLICIES,
+        advanced=True,
     )
 
     tensor_parallel: int = declare("TP", "int", _("tensor parallel size"), PARALLEL, default=1, minimum=1)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from backend.problems import Problem, Severity
 from backend.recipes import derived
+from backend.recipes.fields import NO_PROMPT_TYPE, PRETRAIN_DATA_TYPES, TEMPLATE_DATA_TYPES
 from backend.recipes.numbers import number_text
 from backend.recipes.rule import Rule, Subject
 from backend.translation import _
 
-PRETRAIN_HANDLER = "GeneralPretrainHandler"
 MOST_ITERATIONS = 100_000_000
+PRETRAIN_HANDLER = PRETRAIN_DATA_TYPES[0]
 INSTRUCTION_HANDLER = "GeneralInstructionHandler"
+_COLUMN = re.compile(r"[^/\x00-\x1f\x7f]+")
 
 
 def _global_batch(subject: Subject) -> Iterator[Problem]:
@@ -94,7 +97,7 @@ def _warmup(subject: Subject) -> Iterator[Problem]:
 def _handler(subject: Subject) -> Iterator[Problem]:
     recipe = subject.recipe
     pretrains = recipe.run_type == "pretrain"
-    if pretrains == (recipe.data_type == PRETRAIN_HANDLER):
+    if pretrains == (recipe.data_type in PRETRAIN_DATA_TYPES):
         return
     fitting = PRETRAIN_HANDLER if pretrains else INSTRUCTION_HANDLER
     yield Problem(
@@ -111,6 +114,43 @@ def _handler(subject: Subject) -> Iterator[Problem]:
         fix=_("take {handler}").format(handler=fitting),
         suggestion=fitting,
     )
+
+
+def _prompt_type(subject: Subject) -> Iterator[Problem]:
+    recipe = subject.recipe
+    wants = recipe.data_type in TEMPLATE_DATA_TYPES
+    if wants == (recipe.prompt_type != NO_PROMPT_TYPE):
+        return
+    if wants:
+        yield Problem(
+            field="prompt_type",
+            severity=Severity.ERROR,
+            what=_("{handler} needs a prompt type").format(handler=recipe.data_type),
+            why=_("it puts the records into the model's chat template"),
+            fix=_("take the one of the model's family, e.g. llama2 or qwen"),
+        )
+    else:
+        yield Problem(
+            field="prompt_type",
+            severity=Severity.ERROR,
+            what=_("{handler} has no prompt type").format(handler=recipe.data_type),
+            why=_("only {handlers} use one").format(handlers=_(" and ").join(TEMPLATE_DATA_TYPES)),
+            fix=_("take none"),
+            suggestion=NO_PROMPT_TYPE,
+        )
+
+
+def _json_key(subject: Subject) -> Iterator[Problem]:
+    key = subject.recipe.json_key
+    if not _COLUMN.fullmatch(key):
+        yield Problem(
+            field="json_key",
+            severity=Severity.ERROR,
+            what=_("{key!r} cannot be the name of a column").format(key=key),
+            why=_("files are named after it"),
+            fix=_("give a name without slashes and control characters"),
+            suggestion="text",
+        )
 
 
 def _iterations(subject: Subject) -> Iterator[Problem]:
@@ -180,6 +220,8 @@ RULES = (
     Rule(("lr", "min_lr"), _learning_rate),
     Rule(("warmup_fraction",), _warmup),
     Rule(("run_type", "data_type"), _handler),
+    Rule(("data_type", "prompt_type"), _prompt_type),
+    Rule(("json_key",), _json_key),
     Rule(("epochs", *_SCHEDULE), _iterations),
     Rule(("save_interval", "epochs", *_SCHEDULE), _saving),
 )

@@ -72,6 +72,9 @@ def test_jobs_agree_with_each_other(recipe, architecture, site):
         "handler": "GeneralPretrainHandler",
         "json_keys": ["text"],
         "append_eod": True,
+        "seq_length": None,
+        "prompt_type": "",
+        "on_bad_row": "fail",
         "workers": None,
     }
     assert weights["output_directory"] == "/shared/processed_for_input/llama2-70b/converted_weights_TP8PP4"
@@ -169,3 +172,18 @@ def assert_reads_back(command: NodeCommand) -> None:
     words = shlex.split(command.shell_line())
     assignments = [f"{name}={value}" for name, value in command.environment]
     assert words == [*assignments, *command.argv]
+
+
+def test_the_column_of_the_text_names_the_files(recipe, architecture, site):
+    plan = ENGINE.plan(replace(recipe, json_key="content"), architecture, site)
+    assert job_of(plan, StageName.DATA)["json_keys"] == ["content"]
+    assert job_of(plan, StageName.TRAIN)["data_prefix"].endswith("/train-00000_content_document")
+
+
+def test_samples_have_a_template_and_a_longest_length(recipe, architecture, site):
+    tuning = replace(
+        recipe, run_type="sft", data_type="AlpacaStyleInstructionHandler", prompt_type="llama2", seq_length=2048
+    )
+    data = job_of(ENGINE.plan(tuning, architecture, site), StageName.DATA)
+    assert (data["prompt_type"], data["seq_length"]) == ("llama2", 2048)
+    assert "/data/finetune/" in data["output_prefix"]

@@ -47,6 +47,8 @@ ERRORS = [
     ({"run_type": "sft"}, "data_type", "GeneralInstructionHandler"),
     ({"run_type": "lora"}, "data_type", "GeneralInstructionHandler"),
     ({"data_type": "MOSSInstructionHandler"}, "data_type", "GeneralPretrainHandler"),
+    ({"prompt_type": "qwen"}, "prompt_type", "none"),
+    ({"json_key": "a/b"}, "json_key", "text"),
     ({"samples": None}, "samples", ""),
     ({"samples": 100}, "samples", "128"),
     ({"run_type": "train"}, "run_type", "pretrain"),
