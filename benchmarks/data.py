@@ -1,0 +1,200 @@
+"""How fast training data is made, and in how much memory, against the plain loop over the tokenizers library.
+
+Every measurement is a whole process, start-up included: what a user waits for. The loop reads the same lines,
+encodes the same texts with as many threads and writes nothing. The figure of ModelLink (preprocess_data.py of
+September 2024, two workers, two cores) was taken beforehand and is not measured again.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from _data_corpus import instruction_records, make_bytelevel, make_llama, pretrain_texts, write_lines
+from _figures import Figure, figure, options, report
+
+_HERE = Path(__file__).resolve().parent
+_LOOP = str(_HERE / "_data_loop.py")
+_STAGE = "import sys; from backend.node.main import main; sys.exit(main(sys.argv[1:]))"
+_THREADS = 2
+_MOST_MEMORY_MB = 400.0
+# what 500 MB of input may take beyond 50 MB of it
+_FLAT_MB = 60.0
+_MODELLINK_MTOKENS = 0.40
+_ENCODERS = ("tokenizers", "gigatoken")
+# vocabulary -> kind of data -> encoder -> least ratio to the loop
+_GOALS = {
+    "byte-level": {
+        "pretrain": {"tokenizers": 0.9, "gigatoken": 2.0},
+        "instruction": {"tokenizers": 1.2, "gigatoken": 2.0},
+    },
+    "llama-like": {
+        "pretrain": {"tokenizers": 0.85, "gigatoken": 1.5},
+        "instruction": {"tokenizers": 1.2, "gigatoken": 1.5},
+    },
+}
+
+
+@dataclass
+class Run:
+    """The best of several processes: wall seconds; the most memory that any of them took, in MB."""
+
+    seconds: float = float("inf")
+    memory_mb: float = 0.0
+    tokens: int = 0
+
+    @property
+    def rate(self) -> float:
+        return self.tokens / self.seconds / 1e6
+
+
+class Bench:
+    def __init__(self, folder: Path, megabytes: float) -> None:
+        self.folder = folder
+        self.megabytes = megabytes
+        self.tokenizers = {
+            "byte-level": make_bytelevel(folder / "byte-level"),
+            "llama-like": make_llama(folder / "llama-like"),
+        }
+        self.inputs = {"pretrain": self.pretrain_file(megabytes), "instruction": folder / "instruction.jsonl"}
+        write_lines(self.inputs["instruction"], instruction_records(megabytes))
+
+    def pretrain_file(self, megabytes: float) -> Path:
+        path = self.folder / f"pretrain-{megabytes:g}.jsonl"
+        if not path.exists():
+            write_lines(path, ({"text": text} for text in pretrain_texts(megabytes)))
+        return path
+
+    def loop(self, run: Run, vocabulary: str, kind: str) -> None:
+        tokenizer = str(self.tokenizers[vocabulary] / "tokenizer.json")
+        out = measure(run, [sys.executable, _LOOP, kind, str(self.inputs[kind]), tokenizer, str(_THREADS)])
+        run.tokens = int(out)
+
+    def stage(self, run: Run, vocabulary: str, kind: str, encoder: str, data: Path | None = None) -> None:
+        """The data stage as a training node runs it."""
+        prefix = self.folder / f"out-{kind}"
+        job = {
+            "input": str(data or self.inputs[kind]),
+            "output_prefix": str(prefix),
+            "tokenizer": str(self.tokenizers[vocabulary]),
+            "handler": "GeneralPretrainHandler" if kind == "pretrain" else "GeneralInstructionHandler",
+            "encoder": encoder,
+            "workers": _THREADS,
+        }
+        for left in self.folder.glob(prefix.name + "*"):
+            left.unlink()
+        job_path = self.folder / "job.json"
+        job_path.write_text(json.dumps(job))
+        measure(run, [sys.executable, "-c", _STAGE, "data", str(job_path)])
+        manifest = json.loads(Path(str(prefix) + ".json").read_text())
+        if manifest["encoder"] != encoder:
+            raise SystemExit(f"{encoder} was not used: {manifest['notes']}")
+        run.tokens = manifest["counts"]["tokens"]
+
+
+def measure(run: Run, argv: list[str]) -> str:
+    """Run a process and put its time and memory into `run`; answers what it printed last."""
+    environment = dict(os.environ, PYTHONPATH=str(_HERE.parent))
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen(argv, stdout=out, env=environment)
+        _pid, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        lines = out.read().decode().splitlines()
+    if process.returncode:
+        raise SystemExit(f"{argv} ended with {process.returncode}")
+    run.seconds = min(run.seconds, seconds)
+    run.memory_mb = max(run.memory_mb, usage.ru_maxrss / 1024)
+    return lines[-1] if lines else ""
+
+
+def present_encoders() -> list[str]:
+    found = [name for name in _ENCODERS if importlib.util.find_spec(name)]
+    for name in sorted(set(_ENCODERS) - set(found)):
+        print(f"{name} is not installed: its figures are left out", file=sys.stderr)
+    return found
+
+
+def speed(bench: Bench, encoders: list[str], rounds: int) -> list[Figure]:
+    figures = []
+    most = Run()
+    for vocabulary, kinds in _GOALS.items():
+        for kind, goals in kinds.items():
+            loop = Run()
+            runs = {encoder: Run() for encoder in encoders}
+            for _round in range(rounds):
+                bench.loop(loop, vocabulary, kind)
+                for encoder, run in runs.items():
+                    bench.stage(run, vocabulary, kind, encoder)
+            for encoder, run in runs.items():
+                most.memory_mb = max(most.memory_mb, run.memory_mb)
+                figures.append(_against_loop(f"{kind}, {vocabulary}, {encoder}", run, loop, goals[encoder]))
+                if encoder == "gigatoken" and kind == "pretrain" and vocabulary == "byte-level":
+                    figures.append(_against_modellink(run))
+    figures.append(figure("most memory", most.memory_mb, "MB", goal=_MOST_MEMORY_MB))
+    return figures
+
+
+def _against_loop(name: str, run: Run, loop: Run, least: float) -> Figure:
+    reference = f"tokenizers loop, {_THREADS} threads"
+    return figure(
+        name, run.rate, "M tokens/s", reference=reference, reference_value=loop.rate, least_ratio=least
+    )
+
+
+def _against_modellink(run: Run) -> Figure:
+    reference = "ModelLink, 2 workers (recorded)"
+    return figure(
+        "pretrain, byte-level, gigatoken, against ModelLink",
+        run.rate,
+        "M tokens/s",
+        reference=reference,
+        reference_value=_MODELLINK_MTOKENS,
+        least_ratio=8.0,
+    )
+
+
+def flatness(bench: Bench, encoders: list[str], small: float, large: float) -> list[Figure]:
+    """Memory at a small and at a large input."""
+    figures = []
+    for encoder in encoders:
+        memory = []
+        for megabytes in (small, large):
+            run = Run()
+            bench.stage(run, "byte-level", "pretrain", encoder, bench.pretrain_file(megabytes))
+            memory.append(run.memory_mb)
+        name = f"memory at {large:g} MB of input, {encoder}"
+        figures.append(
+            figure(
+                name,
+                memory[1],
+                "MB",
+                reference=f"at {small:g} MB of input",
+                reference_value=memory[0],
+                goal=round(min(_MOST_MEMORY_MB, memory[0] + _FLAT_MB), 1),
+            )
+        )
+    return figures
+
+
+def main() -> int:
+    chosen = options("speed and memory of the data stage")
+    encoders = present_encoders()
+    megabytes, small, large, rounds = (8, 4, 12, 1) if chosen.quick else (200, 50, 500, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), megabytes)
+        figures = speed(bench, encoders, rounds) + flatness(bench, encoders, small, large)
+    return report(figures, chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
