@@ -12,6 +12,7 @@ from backend.translation import _
 from tui.formats import age, clean, clip, clip_rows, clock, clock_short, duration, plural, thousands
 from tui.inks import Inks
 
+BAR_CELLS = 20
 LEAST_TIMES = 3  # the first iteration warms up and says nothing of the others
 STATE_MARKS: dict[RunStatus, tuple[str, str]] = {
     RunStatus.PENDING: ("·", "dim"),
@@ -97,6 +98,7 @@ def state_line(run: RunView, inks: Inks, now: float, width: int = 76, rows: int 
     at = _since(run)
     since = words.format(clock=clock_short(at, now), age=age(now - at))
     text.append(since, inks["dim"])
+    _append_bar(text, run, inks)
     reason = clip_rows(_reason(run), width, rows, text.cell_len + 2)
     if reason:
         text.append(f"  {reason}", inks["text" if run.state is not RunStatus.FAILED else "alarm"])
@@ -126,10 +128,28 @@ def failed_part(run: RunView) -> tuple[str, str]:
 def _reason(run: RunView) -> str:
     if run.reason:
         return clean(run.reason)
-    running = next((s for s in run.stages.values() if s.state is StageStatus.RUNNING), None)
+    running = _running_stage(run)
     if running is not None and running.progress is not None and running.progress.text:
         return clean(running.progress.text)
     return ""
+
+
+def _running_stage(run: RunView) -> StageView | None:
+    return next((s for s in run.stages.values() if s.state is StageStatus.RUNNING), None)
+
+
+def _append_bar(text: Text, run: RunView, inks: Inks) -> None:
+    """How far the running stage is; nothing while it does not say, or while nobody hears it."""
+    stage = _running_stage(run)
+    if run.state is not RunStatus.PREPARING or stage is None or stage.progress is None:
+        return
+    progress = stage.progress
+    if not progress.total:
+        return
+    filled = min(BAR_CELLS, int(BAR_CELLS * progress.done / progress.total))
+    text.append("  ")
+    text.append("━" * filled, inks["accent"])
+    text.append("─" * (BAR_CELLS - filled), inks["dim"])
 
 
 def safety_line(run: RunView, inks: Inks, now: float) -> Text:
