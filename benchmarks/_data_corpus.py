@@ -1,5 +1,7 @@
 """Generated training text in English and Chinese, instruction records, and two tokenizers trained on them.
 
+usage: _data_corpus.py pretrain|instruction FILE MEGABYTES, or _data_corpus.py byte-level|llama-like FOLDER
+
 Words follow Zipf's law over a made-up vocabulary, so that a text has the repetitions of a natural one; the
 same seed gives the same bytes on every machine.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
@@ -175,3 +178,17 @@ def _save(folder: Path, tokenizer: Any, config: dict[str, Any]) -> Path:
     (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
+
+
+def main(kind: str, where: str, megabytes: str = "0") -> None:
+    path = Path(where)
+    if kind == "pretrain":
+        write_lines(path, ({"text": text} for text in pretrain_texts(float(megabytes))))
+    elif kind == "instruction":
+        write_lines(path, instruction_records(float(megabytes)))
+    else:
+        {"byte-level": make_bytelevel, "llama-like": make_llama}[kind](path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

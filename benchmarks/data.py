@@ -17,11 +17,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from _data_corpus import instruction_records, make_bytelevel, make_llama, pretrain_texts, write_lines
 from _figures import Figure, figure, options, report
 
 _HERE = Path(__file__).resolve().parent
 _LOOP = str(_HERE / "_data_loop.py")
+_CORPUS = str(_HERE / "_data_corpus.py")
 _STAGE = "import sys; from backend.node.main import main; sys.exit(main(sys.argv[1:]))"
 _THREADS = 2
 _MOST_MEMORY_MB = 400.0
@@ -29,6 +29,8 @@ _MOST_MEMORY_MB = 400.0
 _FLAT_MB = 60.0
 _MODELLINK_MTOKENS = 0.40
 _ENCODERS = ("tokenizers", "gigatoken")
+# vocabulary, kind of data, megabytes of input
+Case = tuple[str, str, float]
 # vocabulary -> kind of data -> encoder -> least ratio to the loop
 _GOALS = {
     "byte-level": {
@@ -56,34 +58,30 @@ class Run:
 
 
 class Bench:
-    def __init__(self, folder: Path, megabytes: float) -> None:
-        self.folder = folder
-        self.megabytes = megabytes
-        self.tokenizers = {
-            "byte-level": make_bytelevel(folder / "byte-level"),
-            "llama-like": make_llama(folder / "llama-like"),
-        }
-        self.inputs = {"pretrain": self.pretrain_file(megabytes), "instruction": folder / "instruction.jsonl"}
-        write_lines(self.inputs["instruction"], instruction_records(megabytes))
+    """The corpus, made by processes of their own: a process's memory is never less than its parent's was."""
 
-    def pretrain_file(self, megabytes: float) -> Path:
-        path = self.folder / f"pretrain-{megabytes:g}.jsonl"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def made(self, kind: str, megabytes: float = 0) -> Path:
+        """A file of records or a tokenizer's folder; made once."""
+        path = self.folder / (f"{kind}-{megabytes:g}.jsonl" if megabytes else kind)
         if not path.exists():
-            write_lines(path, ({"text": text} for text in pretrain_texts(megabytes)))
+            subprocess.run([sys.executable, _CORPUS, kind, str(path), str(megabytes)], check=True)
         return path
 
-    def loop(self, run: Run, vocabulary: str, kind: str) -> None:
-        tokenizer = str(self.tokenizers[vocabulary] / "tokenizer.json")
-        out = measure(run, [sys.executable, _LOOP, kind, str(self.inputs[kind]), tokenizer, str(_THREADS)])
-        run.tokens = int(out)
+    def loop(self, run: Run, vocabulary: str, kind: str, megabytes: float) -> None:
+        tokenizer = str(self.made(vocabulary) / "tokenizer.json")
+        data = str(self.made(kind, megabytes))
+        run.tokens = int(measure(run, [sys.executable, _LOOP, kind, data, tokenizer, str(_THREADS)]))
 
-    def stage(self, run: Run, vocabulary: str, kind: str, encoder: str, data: Path | None = None) -> None:
+    def stage(self, run: Run, vocabulary: str, kind: str, megabytes: float, encoder: str) -> None:
         """The data stage as a training node runs it."""
         prefix = self.folder / f"out-{kind}"
         job = {
-            "input": str(data or self.inputs[kind]),
+            "input": str(self.made(kind, megabytes)),
             "output_prefix": str(prefix),
-            "tokenizer": str(self.tokenizers[vocabulary]),
+            "tokenizer": str(self.made(vocabulary)),
             "handler": "GeneralPretrainHandler" if kind == "pretrain" else "GeneralInstructionHandler",
             "encoder": encoder,
             "workers": _THREADS,
@@ -124,22 +122,22 @@ def present_encoders() -> list[str]:
     return found
 
 
-def speed(bench: Bench, encoders: list[str], rounds: int) -> list[Figure]:
+def speed(bench: Bench, encoders: list[str], cases: list[Case], rounds: int) -> list[Figure]:
     figures = []
     most = Run()
-    for vocabulary, kinds in _GOALS.items():
-        for kind, goals in kinds.items():
-            loop = Run()
-            runs = {encoder: Run() for encoder in encoders}
-            for _round in range(rounds):
-                bench.loop(loop, vocabulary, kind)
-                for encoder, run in runs.items():
-                    bench.stage(run, vocabulary, kind, encoder)
+    for vocabulary, kind, megabytes in cases:
+        loop = Run()
+        runs = {encoder: Run() for encoder in encoders}
+        for _round in range(rounds):
+            bench.loop(loop, vocabulary, kind, megabytes)
             for encoder, run in runs.items():
-                most.memory_mb = max(most.memory_mb, run.memory_mb)
-                figures.append(_against_loop(f"{kind}, {vocabulary}, {encoder}", run, loop, goals[encoder]))
-                if encoder == "gigatoken" and kind == "pretrain" and vocabulary == "byte-level":
-                    figures.append(_against_modellink(run))
+                bench.stage(run, vocabulary, kind, megabytes, encoder)
+        for encoder, run in runs.items():
+            most.memory_mb = max(most.memory_mb, run.memory_mb)
+            least = _GOALS[vocabulary][kind][encoder]
+            figures.append(_against_loop(f"{kind}, {vocabulary}, {encoder}", run, loop, least))
+            if (vocabulary, kind, encoder) == ("byte-level", "pretrain", "gigatoken"):
+                figures.append(_against_modellink(run))
     figures.append(figure("most memory", most.memory_mb, "MB", goal=_MOST_MEMORY_MB))
     return figures
 
@@ -170,7 +168,7 @@ def flatness(bench: Bench, encoders: list[str], small: float, large: float) -> l
         memory = []
         for megabytes in (small, large):
             run = Run()
-            bench.stage(run, "byte-level", "pretrain", encoder, bench.pretrain_file(megabytes))
+            bench.stage(run, "byte-level", "pretrain", megabytes, encoder)
             memory.append(run.memory_mb)
         name = f"memory at {large:g} MB of input, {encoder}"
         figures.append(
@@ -189,10 +187,15 @@ def flatness(bench: Bench, encoders: list[str], small: float, large: float) -> l
 def main() -> int:
     chosen = options("speed and memory of the data stage")
     encoders = present_encoders()
-    megabytes, small, large, rounds = (8, 4, 12, 1) if chosen.quick else (200, 50, 500, 2)
+    cases: list[Case] = [(vocabulary, kind, 200.0) for vocabulary in _GOALS for kind in _GOALS[vocabulary]]
+    small, large, rounds = 50.0, 500.0, 2
+    if chosen.quick:
+        cases = [("byte-level", "pretrain", 40.0), ("llama-like", "instruction", 16.0)]
+        small, large, rounds = 10.0, 40.0, 1
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), megabytes)
-        figures = speed(bench, encoders, rounds) + flatness(bench, encoders, small, large)
+        bench = Bench(Path(folder))
+        figures = speed(bench, encoders, cases, rounds)
+        figures += flatness(bench, encoders[-1:] if chosen.quick else encoders, small, large)
     return report(figures, chosen)
 
 

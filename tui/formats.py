@@ -31,6 +31,15 @@ def thousands(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def size(count: float) -> str:
+    """Bytes in decimal units: `31_200_000` -> "31.2 MB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:,.1f} TB"
+
+
 def compact(value: float | None) -> str:
     """Four significant digits, with separators from a thousand on; `–` for what is not there."""
     if value is None:

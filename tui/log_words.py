@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from backend.translation import _
-from tui.formats import clean, thousands
+from tui.formats import clean, size, thousands
 
 
 def readable(line: str) -> str:
@@ -37,9 +37,13 @@ def _said(said: dict[str, Any]) -> str:
 
 def _progress(progress: dict[str, Any]) -> str:
     done, total = progress["done"], progress.get("total")
-    amount = thousands(done)
+    unit = str(progress.get("unit", ""))
+    words = size if unit == "bytes" else thousands
+    amount = words(done)
     if isinstance(total, int | float) and total:
         amount = _("{share} %  {done} of {total}").format(
-            share=f"{100 * done / total:3.0f}", done=amount, total=thousands(total)
+            share=f"{100 * done / total:3.0f}", done=amount, total=words(total)
         )
-    return f"{amount} {progress.get('unit', '')}  {progress.get('text', '')}".rstrip()
+    if unit != "bytes":
+        amount = f"{amount} {unit}"
+    return f"{amount}  {progress.get('text', '')}".rstrip()

@@ -9,7 +9,7 @@ from rich.text import Text
 from backend.events import RunStatus, StageName, StageStatus
 from backend.state.run_state import RunView, StageView
 from backend.translation import _
-from tui.formats import age, clean, clip, clip_rows, clock, clock_short, duration, plural, thousands
+from tui.formats import age, clean, clip, clip_rows, clock, clock_short, duration, plural, size, thousands
 from tui.inks import Inks
 
 BAR_CELLS = 20
@@ -80,7 +80,11 @@ def _stage_measure(run: RunView, stage: StageView, now: float) -> str:
         if progress is not None and progress.total:
             return f"{100 * progress.done / progress.total:.0f} %"
         if progress is not None:
-            return f"{thousands(progress.done)} {progress.unit}"
+            return (
+                size(progress.done)
+                if progress.unit == "bytes"
+                else f"{thousands(progress.done)} {progress.unit}"
+            )
         # a run whose state is unknown has no clock that could be trusted
         live = run.active and run.state is not RunStatus.UNKNOWN
         return age(now - stage.started_at) if live and stage.started_at is not None else ""

@@ -40,6 +40,9 @@ def _run_task(argv: List[str]) -> int:
         return TASKS[argv[0]](argv[1], read_job(argv[1]))
     except JobError as error:
         print_problem(error.field, error.what, error.why, error.fix)
+    except ModuleNotFoundError as error:
+        what = _("the Python of this node has no {name}").format(name=error.name)
+        print_problem("", what, _("the task {task} needs it").format(task=argv[0]), _("install it there"))
     except Exception as error:
         traceback.print_exc()
         kind, first_line = type(error).__name__, str(error).partition("\n")[0]

@@ -284,11 +284,21 @@ def add_preparing(desk: FakeDesk, run_id: str = "r5") -> None:
     desk.apply(created(run_id, begin), RunStateChanged(run_id, begin, RunStatus.PREPARING))
     desk.apply(*stages_done(run_id, begin, StageName.DATA))
     desk.apply(
-        StageProgressed(run_id, NOW - 1, StageName.DATA, "demo-1", 31_200, 52_002, "records", "tokenising")
+        StageProgressed(
+            run_id,
+            NOW - 1,
+            StageName.DATA,
+            "demo-1",
+            31_200_000,
+            52_002_112,
+            "bytes",
+            "31,204 records, 2.41 M tokens/s, 9 s left",
+        )
     )
     desk.logged[f"{run_id}/data/demo-1"] = [
-        "reading /srv/share/data/topics.jsonl",
-        "31,200 of 52,002 records",
+        "left out: line 1204 of /srv/share/data/topics.jsonl, column text: it is null",
+        '{"progress": {"done": 31200000, "total": 52002112, "unit": "bytes", '
+        '"text": "31,204 records, 2.41 M tokens/s, 9 s left"}}',
     ]
 
 

@@ -78,6 +78,8 @@ async def test_old_lines_are_cut_in_big_steps(monkeypatch: pytest.MonkeyPatch) -
 def test_lines_of_our_own_jobs_are_sentences() -> None:
     progress = {"progress": {"done": 31200, "total": 52002, "unit": "records", "text": "tokenising"}}
     assert readable(json.dumps(progress)) == " 60 %  31,200 of 52,002 records  tokenising"
+    progress["progress"] |= {"unit": "bytes", "total": 52_002_112, "done": 31_200_000}
+    assert readable(json.dumps(progress)) == " 60 %  31.2 MB of 52.0 MB  tokenising"
     problem = {
         "field": "hf_weights",
         "severity": "error",

@@ -126,6 +126,8 @@ def _conversations(columns: Columns, prompt_type: str) -> Optional[Shape]:
         mapped: Dict[str, Any] = {} if name == "conversations" else {"messages": name}
         if tags:
             mapped["tags"] = tags
+        # These columns are read only where they are mapped.
+        mapped.update({key: key for key in ("system", "tools") if any(_texts(columns, key))})
         reason = _("the column {name} holds lists of messages with {keys}").format(
             name=name, keys=" + ".join(_SHARE if what == SHAREGPT else _ROLES)
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from gettext import gettext as _
-from typing import Any, Dict, List, Optional
+from typing import List, Optional
 
 from backend.node.data.encoder import Encoder, TokenizerOptions
 from backend.node.data.gigatoken_encoder import GigatokenEncoder
 from backend.node.data.gigatoken_engine import GigatokenUnusableError
 from backend.node.data.megatron_tokenizers import BERT, GPT2, load_bert, load_gpt2
 from backend.node.data.prompt_tokens import asks_for_changes
-from backend.node.data.tokenizer import LoadedTokenizer, load_tokenizer
+from backend.node.data.tokenizer import LoadedTokenizer, is_readable, load_tokenizer
 from backend.node.data.tokenizer_config import (
     ALWAYS_FAST,
     OWN_CODE,
@@ -104,9 +104,9 @@ def _load(options: TokenizerOptions) -> Optional[LoadedTokenizer]:
         return None
     if not options.use_fast and not config[ALWAYS_FAST]:
         return None
-    if os.path.isfile(os.path.join(options.folder, TOKENIZER_JSON)):
+    if is_readable(options.folder, config):
         return load_tokenizer(options, config)
-    _see_that_there_is_a_vocabulary(options.folder, config)
+    _see_that_there_is_a_vocabulary(options.folder)
     return None
 
 
@@ -127,7 +127,7 @@ def _own_code(folder: str) -> JobError:
     return JobError("trust_remote_code", what, why, _("read it, then allow it with --trust-remote-code"))
 
 
-def _see_that_there_is_a_vocabulary(folder: str, config: Dict[str, Any]) -> None:
+def _see_that_there_is_a_vocabulary(folder: str) -> None:
     names = set(os.listdir(folder))
     if any(name.endswith(_SUFFIXES[:2]) for name in names) or names & {"vocab.json", "vocab.txt"}:
         return

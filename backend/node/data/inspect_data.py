@@ -48,7 +48,7 @@ def inspect_data(
       (bool), "start", "tokens", "text", as in `show`;
     - "sampled": rows looked at; "lengths": {"median", "p90", "p99", "longest", "mean"} of a sequence, in
       "unit" (None when there is none); "beyond": share (0..1) of sequences that are `seq_length` long or
-      longer and so left out (None without seq_length, or counted in characters);
+      longer and so left out (None without seq_length, counted in characters, or of token files);
     - "samples": SN, what the trainer counts: sequences kept of instruction data, (tokens - 1) // seq_length
       of pretraining data (None when it cannot be said: no seq_length, or counted in characters);
       "samples_exact": bool; "tokens": of all data, estimated (None for characters);

@@ -14,7 +14,7 @@ from backend.node.data.handlers.templates import template_named
 from backend.node.data.model_view import examples
 from backend.node.data.row_sample import RowSample, sample_rows
 from backend.node.data.sample_figures import Scale, lengths_in_short, what_follows
-from backend.node.data.template_guess import guess_prompt_type
+from backend.node.data.template_guess import FALLBACK, guess_prompt_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ def inspect_rows(files: Sequence[str], question: Question) -> Dict[str, Any]:
     bad = [row for one in encoded for row in one.bad]
     notes = _notes(sample, handler, follows, question)
     if prompt_type != question.prompt_type:
-        notes.insert(0, _("the prompt type {name} is assumed, by the tokenizer").format(name=prompt_type))
+        notes.insert(0, _assumed(prompt_type))
     return {
         "handler": question.handler,
         "prompt_type": prompt_type,
@@ -81,18 +81,31 @@ def encoder_in_words(encoder: Encoder) -> Dict[str, Any]:
 
 def _load(question: Question) -> Tuple[Encoder, str]:
     """The encoder, with the template's changes to the tokenizer, and the prompt type (given or guessed)."""
-    plain = load_plainly(question.tokenizer) if question.tokenizer else CharacterEncoder()
+    options = question.tokenizer
+    if options is None:
+        plain: Encoder = CharacterEncoder()
+    else:
+        options = options._replace(needs_eos=question.append_eod)
+        plain = load_plainly(options)
     prompt_type = question.prompt_type
     kind = HANDLERS.get(question.handler)
     if kind and kind.styled and not prompt_type:
         prompt_type = guess_prompt_type(plain)
-    if not prompt_type or question.tokenizer is None:
+    if not prompt_type or options is None:
         return plain, prompt_type
     template = template_named(prompt_type)
-    changed = question.tokenizer._replace(
-        replace_eos=template.replace_eos, stop_words=template.stop_words, needs_eos=True
+    changed = options._replace(
+        with_template=True, replace_eos=template.replace_eos, stop_words=template.stop_words
     )
     return load_plainly(changed), prompt_type
+
+
+def _assumed(prompt_type: str) -> str:
+    if prompt_type == FALLBACK:
+        text = _("no prompt type is given: the examples are written with {name}; name that of your model")
+    else:
+        text = _("no prompt type is given: {name} is taken, because the tokenizer has its tokens")
+    return text.format(name=prompt_type)
 
 
 def _lengths(encoded: Sequence[Encoded], handler: Handler) -> NDArray[np.int64]:

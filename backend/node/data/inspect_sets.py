@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from gettext import gettext as _
-from typing import Any, Dict, List, Optional, Sequence, Union
+from gettext import ngettext
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union
 
 from backend.node.data.data_shape import PREPROCESSED, title_of
 from backend.node.data.encoder import Encoder
@@ -12,8 +13,12 @@ from backend.node.data.indexed import IndexedDataset
 from backend.node.data.inputs import is_preprocessed
 from backend.node.data.sample_figures import Scale, lengths_in_short, what_follows
 from backend.node.data.show import show
-from backend.node.data.token_sets import find_sets, siblings
+from backend.node.data.token_sets import TokenSet, find_sets, siblings
 from backend.node.job_lines import JobError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def preprocessed_prefix(path: Union[str, Sequence[str]]) -> str:
@@ -59,21 +64,36 @@ def inspect_sets(
         "lengths": lengths_in_short(lengths),
         # What is written is not dropped again: the trainer cuts what is too long.
         **what_follows(lengths, sets[0].packed, scale, seq_length, gbs, dropping=False),
+        "beyond": None,
         "samples_exact": True,
-        "sets": [
-            {
-                "path": one.path,
-                "key": one.key,
-                "packed": one.packed,
-                "dtype": data.tokens.dtype.name,
-                "bytes": int(data.tokens.nbytes),
-                "sequences": len(data),
-                "documents": len(data.documents) - 1,
-                "tokens": len(data.tokens),
-            }
-            for one, data in zip(sets, opened)
-        ],
+        "notes": _notes(lengths, seq_length) if sets[0].packed and seq_length else [],
+        "sets": [_counts(one, data) for one, data in zip(sets, opened)],
     }
+
+
+def _counts(found: TokenSet, data: IndexedDataset) -> Dict[str, Any]:
+    return {
+        "path": found.path,
+        "key": found.key,
+        "packed": found.packed,
+        "dtype": data.tokens.dtype.name,
+        "bytes": int(data.tokens.nbytes),
+        "sequences": len(data),
+        "documents": len(data.documents) - 1,
+        "tokens": len(data.tokens),
+    }
+
+
+def _notes(lengths: NDArray[np.int64], seq_length: int) -> List[str]:
+    longer = int((lengths > seq_length).sum())
+    if not longer:
+        return []
+    text = ngettext(
+        "{count:,} sequence is longer than {length:,} tokens: the trainer cuts it",
+        "{count:,} sequences are longer than {length:,} tokens: the trainer cuts them",
+        longer,
+    )
+    return [text.format(count=longer, length=seq_length)]
 
 
 def _examples(prefix: str, count: int, encoder: Optional[Encoder]) -> List[Dict[str, Any]]:

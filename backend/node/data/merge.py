@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Sequence
 
 from backend.node import durable
 from backend.node.data.join_pairs import Joined, publish_joined, write_joined
-from backend.node.data.token_sets import TokenSet, find_sets, halves
+from backend.node.data.token_sets import TokenSet, find_sets, halves, without_suffix
 from backend.node.job_lines import JobError
 
 
@@ -70,7 +70,7 @@ def merge_folder(folder: str, key: str, out: str, force: bool = False) -> Dict[s
 def _check_names(prefixes: Sequence[str], out: str) -> None:
     seen = set()
     for prefix in prefixes:
-        place = os.path.realpath(prefix)
+        place = os.path.realpath(without_suffix(prefix))
         if place in seen:
             raise JobError("prefixes", _("{prefix} is named twice").format(prefix=prefix))
         seen.add(place)

@@ -20,7 +20,7 @@ class NamedTokens(NamedTuple):
 
 
 def asks_for_changes(options: TokenizerOptions) -> bool:
-    """Whether a template changes the tokenizer at all."""
+    """Whether a template changes a tokenizer, whatever that has."""
     return options.replace_eos or bool(options.stop_words)
 
 
@@ -29,7 +29,7 @@ def apply_template(
 ) -> NamedTokens:
     """The tokens after the template's changes, in the order of ModelLink's own: the end of text, the stop
     words. `add` gives texts an id as special tokens where they have none. No change without a template."""
-    if not asks_for_changes(options):
+    if not options.with_template and not asks_for_changes(options):
         return named
     stop_words = list(options.stop_words)
     eos = named.eos

@@ -16,9 +16,9 @@ WHOLE_BYTES = 256 << 20
 
 
 class RowSample(NamedTuple):
-    """`parts`: blocks of rows in reading order, the first block of the first file among them; `rows`:
-    how many those are, readable or not; `records`: rows of the whole data set, exact if `exact`; `spread`: whether
-    the sample is from all over the data, not from the starts of files."""
+    """`parts`: blocks of rows in reading order, the first block of the first file among them; `rows`: how
+    many rows those have, readable or not; `records`: rows of the whole data set, exact if `exact`; `spread`:
+    whether the sample is from all over the data, not from the starts of files."""
 
     parts: List[Rows]
     rows: int

@@ -40,7 +40,7 @@ def find_sets(prefix: str) -> List[TokenSet]:
     `prefix` names itself (with or without ".bin" or ".idx"); at least one half of each is there.
 
     Raises JobError (field "prefix") when there are none."""
-    exact = prefix[:-4] if prefix.endswith((".bin", ".idx")) else prefix
+    exact = without_suffix(prefix)
     if halves(exact):
         return [_named(exact, "")]
     folder, stem = os.path.split(prefix)
@@ -53,6 +53,11 @@ def find_sets(prefix: str) -> List[TokenSet]:
         raise _none(prefix, folder or ".")
     sets = [_named(os.path.join(folder, root), root[len(stem) :]) for root in found]
     return sorted(sets, key=lambda one: (one.packed, _rank(one.key), one.path))
+
+
+def without_suffix(path: str) -> str:
+    """A pair's own prefix, however it was named."""
+    return path[:-4] if path.endswith((".bin", ".idx")) else path
 
 
 def halves(path: str) -> List[str]:

@@ -13,8 +13,11 @@ from typing import Any, Dict, NamedTuple, Optional
 from backend.node.data import tokenizer_class
 from backend.node.data.encoder import TokenizerOptions
 from backend.node.data.prompt_tokens import NamedTokens, apply_template
-from backend.node.data.tokenizer_config import TOKENIZER_JSON, found_there, read_json
+from backend.node.data.sentencepiece_model import llama_tokenizer_json
+from backend.node.data.tokenizer_config import CLASS, TOKENIZER_JSON, read_json
 from backend.node.job_lines import JobError
+
+MODEL = "tokenizer.model"
 
 
 class LoadedTokenizer(NamedTuple):
@@ -30,9 +33,16 @@ class LoadedTokenizer(NamedTuple):
     vocabulary: int
 
 
+def is_readable(folder: str, config: Dict[str, Any]) -> bool:
+    """Whether load_tokenizer has something to read: tokenizer.json, or tokenizer.model of a Llama class."""
+    if os.path.isfile(os.path.join(folder, TOKENIZER_JSON)):
+        return True
+    return config[CLASS] == "Llama" and os.path.isfile(os.path.join(folder, MODEL))
+
+
 def load_tokenizer(options: TokenizerOptions, config: Dict[str, Any]) -> LoadedTokenizer:
-    """The folder's tokenizer.json with all that `config` (see read_config) and the options change in it.
-    Raises JobError."""
+    """The folder's tokenizer.json (or tokenizer.model) with all that `config` (see read_config) and the
+    options change in it. Raises JobError."""
     config = dict(config)
     tokenizer = _read(options.folder, config)
     named = _named(config)
@@ -75,18 +85,28 @@ def parse(content: Dict[str, Any], where: str) -> Any:
 def _read(folder: str, config: Dict[str, Any]) -> Any:
     """The tokenizer before a template changes it; completes `config`."""
     content = read_json(folder, TOKENIZER_JSON)
+    converted = content is None
     if content is None:
-        what = _("{folder} has no tokenizer.json").format(folder=os.path.abspath(folder))
-        raise JobError("tokenizer", what, found_there(folder))
+        content = _from_model(os.path.join(folder, MODEL))
     tokenizer_class.apply_padding_token(content, config)
     content["truncation"] = content["padding"] = None
-    tokenizer_class.apply_prefix_rule(content, config)
+    tokenizer_class.apply_prefix_rule(content, config, converted)
     tokenizer = parse(content, folder)
     tokenizer_class.add_named_tokens(tokenizer, config)
     tokenizer_class.apply_post_processor(tokenizer, config)
     if config.get("split_special_tokens"):
         tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def _from_model(path: str) -> Dict[str, Any]:
+    try:
+        with open(path, "rb") as stream:
+            return llama_tokenizer_json(stream.read())
+    except (OSError, ValueError) as error:
+        what = _("cannot read {path}").format(path=path)
+        fix = _("see that the file is whole, or put the model's tokenizer.json there")
+        raise JobError("tokenizer", what, str(error), fix) from error
 
 
 def _named(config: Dict[str, Any]) -> NamedTokens:

@@ -56,13 +56,14 @@ def token_text(config: Dict[str, Any], key: str) -> Optional[str]:
     return token_of(config.get(key, _CLASSES.get(config[CLASS], _PLAIN).tokens.get(key)))
 
 
-def apply_prefix_rule(content: Dict[str, Any], config: Dict[str, Any]) -> None:
-    """Set in tokenizer.json (`content`, changed in place) whether a blank is put before a text."""
+def apply_prefix_rule(content: Dict[str, Any], config: Dict[str, Any], converted: bool = False) -> None:
+    """Set in tokenizer.json (`content`, changed in place) whether a blank is put before a text; `converted`:
+    it was made from tokenizer.model."""
     rule = _CLASSES.get(config[CLASS], _PLAIN).blank
     wanted = config.get("add_prefix_space")
     before = content.get("pre_tokenizer")
-    if rule == "rebuild" and wanted is not None:
-        _rebuild_blanks(content, bool(wanted), config.get("legacy") is not False)
+    if rule == "rebuild" and (converted or wanted is not None):
+        _rebuild_blanks(content, wanted is None or bool(wanted), config.get("legacy") is not False)
     elif rule == "set" and before and "add_prefix_space" in before:
         before["add_prefix_space"] = bool(wanted)
     elif rule == "on" and wanted:

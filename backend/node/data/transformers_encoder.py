@@ -9,7 +9,7 @@ from gettext import gettext as _
 from typing import Any, List, Optional, Sequence, Tuple
 
 from backend.node.data.encoder import NOWHERE, TokenizerOptions
-from backend.node.data.prompt_tokens import NamedTokens, apply_template, asks_for_changes
+from backend.node.data.prompt_tokens import NamedTokens, apply_template
 from backend.node.data.ragged import Ragged, ragged
 from backend.node.data.special_frame import frame_of
 from backend.node.data.tokenizer_config import found_there
@@ -102,8 +102,6 @@ class TransformersEncoder:
             or getattr(own, "extra_special_tokens", None)
             or (),
         )
-        if not asks_for_changes(options):
-            return named
         return apply_template(
             named,
             options,

@@ -88,11 +88,15 @@ class PromptMask:
         talks = [[(question, answer)] for question in (*asked, "", asked[0] * 2) for answer in _ANSWERS]
         talks += [list(zip(asked[at:], _ANSWERS[at:])) for at in range(len(asked) - 1)]
         cut = self._pieces.cut(talks)
-        pieced, whole = Masked(*self._pieces.encode(cut)), self._twice(talks)
-        pairs = ((pieced.ids.flat, whole.ids.flat), (pieced.ids.lengths, whole.ids.lengths))
-        return all(
-            (len(a) == len(b)) and bool((a == b).all()) for a, b in (*pairs, (pieced.hidden, whole.hidden))
-        )
+        whole = self._twice([talk for talk, is_odd in zip(talks, cut.odd) if not is_odd])
+        return len(whole.hidden) > 0 and _equal(Masked(*self._pieces.encode(cut.without_odd())), whole)
+
+
+def _equal(one: Masked, other: Masked) -> bool:
+    import numpy as np
+
+    pairs = zip((*one.ids, one.hidden), (*other.ids, other.hidden))
+    return all(np.array_equal(a, b) for a, b in pairs)
 
 
 def labels(masked: Masked) -> Ragged:

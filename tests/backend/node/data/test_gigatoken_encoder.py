@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tokenizer_folders import byte_level, sentencepiece_like
 
 from backend.node.data.encoder import EncoderMismatchError, TokenizerOptions
 from backend.node.data.encoder_choice import load_encoder
-from backend.node.data.gigatoken_encoder import GigatokenEncoder, spots
+from backend.node.data.gigatoken_encoder import spots
 from backend.node.data.gigatoken_engine import GigatokenEngine, first_difference
 from backend.node.data.ragged import Ragged, lists, ragged
 from backend.node.job_lines import JobError
@@ -129,7 +130,7 @@ def test_a_failure_of_gigatoken_is_a_mismatch(both: list[Any]) -> None:
 
 
 def test_it_is_not_believed_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "gigatoken", None)
+    monkeypatch.setitem(sys.modules, "gigatoken", None)
     folder = byte_level(tmp_path, {})
     encoder = load_encoder(TokenizerOptions(str(folder)))
     assert (encoder.name, encoder.note) == ("tokenizers", "gigatoken is not installed")
@@ -146,7 +147,7 @@ def test_a_tokenizer_that_it_cannot_read_falls_back(tmp_path: Path) -> None:
     assert encoder.name == "tokenizers"
     assert encoder.note
     with pytest.raises(JobError, match="cannot be used"):
-        GigatokenEncoder.__init__ and load_encoder(TokenizerOptions(str(folder), encoder="gigatoken"))
+        load_encoder(TokenizerOptions(str(folder), encoder="gigatoken"))
 
 
 @given(st.lists(st.text(max_size=3000), min_size=1))

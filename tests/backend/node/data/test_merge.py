@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import struct
 from pathlib import Path
 
@@ -97,6 +98,23 @@ def test_a_broken_part_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("out*"))
 
 
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "out"):
+        write_instruction(tmp_path / name, [[5, 6]], [[-100, 6]])
+    before = contents(tmp_path, "out")
+    copied: list[object] = []
+
+    def copy(*_arguments: object) -> None:
+        copied.append(None)
+        if len(copied) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", copy)
+    with pytest.raises(OSError, match="No space left"):
+        merge([str(tmp_path / "a"), str(tmp_path / "b")], str(tmp_path / "out"), force=True)
+    assert contents(tmp_path, "out") == before
+
+
 def test_ids_of_another_type_are_refused(tmp_path: Path) -> None:
     write_documents(tmp_path / "a_text_document", [[[1]]])
     (tmp_path / "b_text_document.bin").write_bytes(struct.pack("<H", 1))
@@ -125,6 +143,8 @@ def test_names_that_cannot_be_meant(tmp_path: Path) -> None:
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
     with pytest.raises(JobError, match="named twice"):
         merge([a, a], str(tmp_path / "out"))
+    with pytest.raises(JobError, match="named twice"):
+        merge([a + "_text_document.bin", a + "_text_document"], str(tmp_path / "out"))
     with pytest.raises(JobError, match="one of the files"):
         merge([a, b], b, force=True)
     with pytest.raises(JobError, match="no folder"):

@@ -31,6 +31,14 @@ def test_a_tokenizer_without_an_end_of_text_gets_one() -> None:
     assert (named.eos, named.pad) == ("<|endoftext|>", "<p>")
 
 
+def test_so_it_does_by_a_template_without_stop_words() -> None:
+    added: list[str] = []
+    options = TokenizerOptions("", with_template=True)
+    named = apply_template(NamedTokens(None, None, None, None), options, added.extend)
+    assert added == ["<|endoftext|>"]
+    assert named.eos == named.pad == "<|endoftext|>"
+
+
 def test_known_additional_tokens_stay_and_are_not_added_again() -> None:
     named, added = applied(NamedTokens(None, "</s>", None, None, ["<a>"]), False, "<a>", "<b>")
     assert added == ["<b>"]

@@ -38,7 +38,7 @@ def test_masked_and_trained_text(tmp_path: Path) -> None:
 
 
 def test_one_output_brings_its_labels(tmp_path: Path) -> None:
-    write_instruction(tmp_path / "x", [letters("ab")], [[-100, 98]])
+    write_instruction(tmp_path / "x", [letters("ab")], [[-100, letters("b")[0]]])
     found = show(str(tmp_path / "x_packed_input_ids_document"), 0, CharacterEncoder())
     assert [run["text"] for run in found["parts"][0]["sequences"][0]["runs"]] == ["a", "b"]
 

@@ -95,7 +95,7 @@ def test_the_release_is_named_where_it_is_not_the_reference(own_code: TokenizerO
 
 
 def test_a_file_that_it_cannot_read_is_named_by_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}')
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "GemmaTokenizer"}')
     (tmp_path / "tokenizer.model").write_bytes(b"no model")
     with pytest.raises(JobError, match="cannot read the tokenizer in") as caught:
         load_encoder(TokenizerOptions(str(tmp_path)))

@@ -15,7 +15,7 @@ from backend.node.data.ragged import lists
 from backend.node.data.rows import ROW, Rows
 
 WORDS = (
-    "Below is an instruction that describes a task, paired with an input. Write a response that completes it.\n"
+    "Below is an instruction that describes a task, paired with an input. Write a response that completes.\n"
     "### Instruction:\nWhat is the sum of 12 and 30?\n\n### Response:\nIt's 42, of course...\n"
     "中文的句子，也要测试。 Zwölf Boxkämpfer jagen  Viktor\tquer über den Sylter Deich.\r\n"
 )

@@ -84,7 +84,7 @@ def by_row(encoded: Encoded, output: str) -> list[list[list[int]]]:
 def written(
     found: dict[str, list[list[list[int]]]], limit: int | None
 ) -> dict[str, tuple[list[list[int]], list[int]]]:
-    """Sequences and document bounds of each output, as the rule of groups and over-long sequences has them."""
+    """Sequences and document bounds of each output, as the rules of groups and of length have them."""
     files: dict[str, tuple[list[list[int]], list[int]]] = {output: ([], [0]) for output in found}
     rows = len(next(iter(found.values())))
     for start in range(0, rows, GROUP):
