@@ -58,7 +58,7 @@ def _sample_lines(
     pretraining cuts one out of every SEQ_LEN tokens but the last, which has nothing to predict."""
     sequences, tokens = int(counts["sequences"]), int(counts["tokens"])
     if outputs and all(_PACKED in output for output in outputs):
-        yield _line(_("samples"), sequences // len(outputs), _("SN of the recipe"))
+        yield _line(_("samples"), sequences, _("SN of the recipe"))
     else:
         yield _line(_("sequences"), sequences, _in_documents(counts))
         if len(outputs) == 1 and seq_length:

@@ -62,8 +62,8 @@ def adopt(job: DataJob, prefix: str) -> Dict[str, Any]:
         _replace_by_link(target, source)
     counts = {
         "records": len(sets[0].documents) - 1,
-        "sequences": sum(len(one) for one in sets),
-        "documents": sum(len(one.documents) - 1 for one in sets),
+        "sequences": len(sets[0]),
+        "documents": len(sets[0].documents) - 1,
         "tokens": len(sets[0].tokens),
         "longest": int(sets[0].lengths.max(initial=0)),
         **dict.fromkeys(("empty", "dropped", "bad", "skipped"), 0),

@@ -116,7 +116,7 @@ def _publish(
         "encoder": work.own.encoder.name,
         "handler_outputs": list(writers),
     }
-    counts = tally.counts(list(writers.values()))
+    counts = tally.counts(list(writers.values())[: 1 if work.own.handler.packed else None])
     versions = work.own.versions()
     manifest.write(job.manifest_path, {}, counts, [], versions, details)
     for writer in writers.values():

@@ -35,6 +35,8 @@ class Tally:
         self.long_records: List[Dict[str, int]] = []
 
     def counts(self, writers: Sequence[IndexedWriter]) -> Dict[str, Any]:
+        """Everything as plain values; `writers`: those whose sequences count, one of several that hold the
+        same samples."""
         names = (
             "records",
             "kept",
@@ -158,7 +160,8 @@ class Sink:
         self._count_dropped(held, dropped)
         for output, writer in self._writers.items():
             counts, sequences = held.counts[output], held.sequences[output]
-            self._tally.empty += int((counts == 0).sum())
+            if output == self._first or not self._same_rows:
+                self._tally.empty += int((counts == 0).sum())
             flags = dropped.get(output)
             if flags is not None and flags.any():
                 counts = _kept_counts(counts, ~flags)

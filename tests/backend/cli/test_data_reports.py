@@ -19,8 +19,8 @@ COUNTS = {
     "longest": 9_120,
     "longest_record": 1_711,
     "tokens": 8_123_456,
-    "sequences": 155_880,
-    "documents": 155_880,
+    "sequences": 51_960,
+    "documents": 51_992,
     "bad": 2,
     "skipped": 7,
 }

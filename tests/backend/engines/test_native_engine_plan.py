@@ -181,9 +181,8 @@ def test_the_column_of_the_text_names_the_files(recipe, architecture, site):
 
 
 def test_samples_have_a_template_and_a_longest_length(recipe, architecture, site):
-    tuning = replace(
-        recipe, run_type="sft", data_type="AlpacaStyleInstructionHandler", prompt_type="llama2", seq_length=2048
-    )
+    handler = "AlpacaStyleInstructionHandler"
+    tuning = replace(recipe, run_type="sft", data_type=handler, prompt_type="llama2", seq_length=2048)
     data = job_of(ENGINE.plan(tuning, architecture, site), StageName.DATA)
     assert (data["prompt_type"], data["seq_length"]) == ("llama2", 2048)
     assert "/data/finetune/" in data["output_prefix"]

@@ -95,8 +95,8 @@ class PromptMask:
 def _equal(one: Masked, other: Masked) -> bool:
     import numpy as np
 
-    pairs = zip((*one.ids, one.hidden), (*other.ids, other.hidden))
-    return all(np.array_equal(a, b) for a, b in pairs)
+    same_ids = np.array_equal(one.ids.flat, other.ids.flat) and np.array_equal(one.hidden, other.hidden)
+    return same_ids and np.array_equal(one.ids.lengths, other.ids.lengths)
 
 
 def labels(masked: Masked) -> Ragged:

@@ -24,30 +24,13 @@ OPENING = (
 )
 USER, ASSISTANT = "### Instruction:", "### Response:"
 SPECIAL = "<|im_end|>"
+_SNIPPETS = (
+    *(" ", "\n", "\r\n", "\t", "#", "##", ASSISTANT, USER, SPECIAL, "<s>", "</s>", "▁", "a", "Response"),
+    *("é", "e\u0301", "中文", "。", "12", "...", "'s", "\u3000", "😀", "Human:", "Assistant:", "```"),
+)
 words = st.one_of(
     st.text(st.characters(exclude_categories=("Cs",)), max_size=20),
-    st.lists(
-        st.sampled_from(
-            [
-                " ",
-                "\n",
-                "\r\n",
-                "\t",
-                "#",
-                "##",
-                ASSISTANT,
-                USER,
-                SPECIAL,
-                "<s>",
-                "</s>",
-                "▁",
-                "a",
-                "Response",
-            ]
-            + ["é", "e\u0301", "中文", "。", "12", "...", "'s", "\u3000", "😀", "Human:", "Assistant:", "```"]
-        ),
-        max_size=6,
-    ).map("".join),
+    st.lists(st.sampled_from(_SNIPPETS), max_size=6).map("".join),
 )
 
 

@@ -55,9 +55,10 @@ def test_alpaca_writes_none_for_what_is_not_there(given: str | None) -> None:
     rows = block({"instruction": ["do"], "input": [given], "output": [None]})
     middle = " Input:\nthing" if given else "None"
     text = (
-        "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
-        "detailed, and polite answers to the user's questions.USER: Below is an instruction that describes a "
-        "task. Write a response that appropriately completes the request.\n\n### Instruction:\ndo\n\n###"
+        "A chat between a curious user and an artificial intelligence assistant. The assistant gives "
+        "helpful, detailed, and polite answers to the user's questions.USER: Below is an instruction "
+        "that describes a task. Write a response that appropriately completes the request."
+        "\n\n### Instruction:\ndo\n\n###"
         f"{middle}\n\n### Response: ASSISTANT: None"
     )
     assert sequences(handler.encode(rows), "text") == [[*full_ids(encoder, text), encoder.eos]]
