@@ -33,7 +33,13 @@ class BlockEncoder:
     def __init__(self, job: DataJob) -> None:
         self._job = job
         self._lock = threading.Lock()
-        self._load(job.encoder)
+        self.note = ""
+        try:
+            self._load(job.encoder)
+        except EncoderMismatchError as error:
+            # The handler tries its prompts out when it is made.
+            self._load("tokenizers")
+            self.note = _("gigatoken is not used: {error}").format(error=error)
 
     def _load(self, encoder: str) -> None:
         loaded = load_encoder(self._job.tokenizer_options(encoder))

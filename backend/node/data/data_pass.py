@@ -35,7 +35,7 @@ class DataPass:
         self.own = own
         self.tally = Tally()
         self.bad = BadRows(job.on_bad_row, tell_note=self._note)
-        self.notes: List[str] = [own.encoder.note] if own.encoder.note else []
+        self.notes: List[str] = [note for note in (own.encoder.note, own.note) if note]
         self._tell = tell
         self._total = sum(os.path.getsize(path) for path in files)
         self._done = 0

@@ -14,6 +14,7 @@ from backend.node.data.blocks import column_names
 from backend.node.data.data_job import PRETRAIN_HANDLERS, DataJob, made_from, read_job
 from backend.node.data.data_pass import DataPass
 from backend.node.data.encoder_choice import tokenizer_files
+from backend.node.data.handlers.choose import check_handler
 from backend.node.data.inputs import find_inputs
 from backend.node.data.lanes import limit_threads, processors
 from backend.node.data.prefix_lock import hold
@@ -54,6 +55,7 @@ def _run(job: DataJob, tell: Tell) -> Outcome:
         note = _("up to date: {prefix} was made from the same data").format(prefix=job.output_prefix)
         tell(Progress(0, 0, 0, 0, 0, note))
         return Outcome(True, found)
+    check_handler(job.handler, job.prompt_type)
     workers = job.workers or processors()
     processes = limit_threads(workers)
     own = BlockEncoder(job)

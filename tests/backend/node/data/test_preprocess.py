@@ -385,7 +385,6 @@ def test_killed_at_any_moment_it_leaves_nothing_half_done(job: dict[str, Any], t
     assert tuple(sorted(contents(job))) == FILES
 
 
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
