@@ -53,7 +53,8 @@ def publish(path: str) -> None:
 def write_whole(path: str, text: str) -> None:
     """Replace the file `path` by `text` (UTF-8) in one step. Raises OSError."""
     with open_temporary(path) as stream:
-        stream.write(text.encode("utf-8"))
+        # Half characters stand for the bytes of a file name that is not UTF-8; JSON reads them back.
+        stream.write(text.encode("utf-8", "backslashreplace"))
     publish(path)
 
 

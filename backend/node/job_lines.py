@@ -33,6 +33,10 @@ class StorageError(JobError):
     """A disk, a directory or a permission is the matter, not what the user asked for."""
 
 
+class BusyError(JobError):
+    """Another process is at the same work."""
+
+
 def require(job: Dict[str, Any], names: Iterable[str]) -> None:
     """See that the job's JSON has all keys in `names`. Raises JobError."""
     for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -19,6 +20,10 @@ def main(argv: List[str]) -> int:
 
     `train` answers the status of the rank that failed first. `--self-check` imports what it can and says so.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may be of any bytes, and a node's locale of any kind.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if argv == [SELF_CHECK]:
         from backend.node.self_check import run_self_check
 

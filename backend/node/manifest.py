@@ -35,8 +35,9 @@ def describe_file(path: str) -> Dict[str, Any]:
 
 
 def describe_output(path: str, root: str) -> Dict[str, Any]:
-    """`{"path" relative to root, "size"}` of a file that a job has written. Raises OSError."""
-    return {"path": os.path.relpath(path, root), "size": os.stat(path).st_size}
+    """`{"path" relative to root, "size", "mtime_ns"}` of a file that a job has written. Raises OSError."""
+    status = os.stat(path)
+    return {"path": os.path.relpath(path, root), "size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def read(path: str) -> Optional[Dict[str, Any]]:
@@ -46,7 +47,8 @@ def read(path: str) -> Optional[Dict[str, Any]]:
             found = json.load(stream)
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("format") == FORMAT else None
+    ours = isinstance(found, dict) and found.get("format") == FORMAT and "made_from" in found
+    return found if ours else None
 
 
 def write(
@@ -73,16 +75,18 @@ def write(
 
 
 def is_current(found: Optional[Dict[str, Any]], made_from: Dict[str, Any], root: str) -> bool:
-    """Whether the outputs that `found` lists are there in their sizes and were made from the same things."""
+    """Whether the outputs that `found` lists are there, unchanged, and were made from the same things."""
     # Through JSON and back, so that tuples and lists compare equal.
     if found is None or found.get("made_from") != json.loads(json.dumps(made_from)):
         return False
     outputs: List[Dict[str, Any]] = found.get("outputs") or []
-    return bool(outputs) and all(_same_size(os.path.join(root, one["path"]), one["size"]) for one in outputs)
+    return bool(outputs) and all(_is_unchanged(os.path.join(root, one["path"]), one) for one in outputs)
 
 
-def _same_size(path: str, size: int) -> bool:
+def _is_unchanged(path: str, written: Dict[str, Any]) -> bool:
     try:
-        return os.stat(path).st_size == size
+        status = os.stat(path)
     except OSError:
         return False
+    # Manifests of earlier versions have no time.
+    return status.st_size == written["size"] and written.get("mtime_ns") in (None, status.st_mtime_ns)

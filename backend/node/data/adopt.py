@@ -49,7 +49,9 @@ def adopt(job: DataJob, prefix: str) -> Dict[str, Any]:
     if found is not None and manifest.is_current(found, made_from, os.path.dirname(job.manifest_path)):
         return found
     outputs = [link.target + ending for link in links for ending in (".bin", ".idx")]
-    foreign = [path for path in outputs if os.path.exists(path) and not os.path.islink(path)]
+    foreign = [
+        path for path in (*outputs, job.manifest_path) if os.path.exists(path) and not os.path.islink(path)
+    ]
     if foreign and found is None and not job.force:
         raise JobError(
             "output_prefix",

@@ -16,6 +16,8 @@ FAIL, SKIP = "fail", "skip"
 ENCODERS = ("auto", "tokenizers", "gigatoken")
 # Handlers of records with one text a column; all others make samples with a mask.
 PRETRAIN_HANDLERS = ("GeneralPretrainHandler", "AlpacaPretrainHandler")
+# Longer than any context; packing fills sequences of this length.
+_MOST = 1 << 24
 _WITHOUT_INFLUENCE = ("workers", "encoder", "force")
 
 
@@ -98,8 +100,11 @@ def read_job(job: Dict[str, Any]) -> DataJob:
     wanted = wanted._replace(json_keys=keys, output_prefix=os.path.abspath(prefix), **_absolute(wanted))
     _check_numbers(wanted)
     _check_choices(wanted)
-    if not keys or len(set(keys)) != len(keys):
-        raise JobError("json_keys", _("the columns to read are missing, or named twice"))
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise JobError("json_keys", _("the column {key} is named twice").format(key=twice))
+    if not keys or "" in keys:
+        raise JobError("json_keys", _("no column is named"), "", _("name the column that holds the text"))
     return wanted
 
 
@@ -121,9 +126,9 @@ def _check_numbers(job: DataJob) -> None:
         value = getattr(job, name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
             what = _("{name} is {value}").format(name=name, value=repr(value))
-            raise JobError(name, what, _("it is a whole number of 1 or more"))
+            raise JobError(name, what, _("it is a whole number from 1 to {most:,}").format(most=_MOST))
     if job.pack and job.seq_length is None:
         what = _("packing needs to know how long a packed sample is")
         raise JobError("seq_length", what, "", _("give the sequence length"))
@@ -138,6 +143,16 @@ def _check_choices(job: DataJob) -> None:
         what = _("{handler} does not pack").format(handler=job.handler)
         why = _("the trainer joins documents of pretraining data by itself")
         raise JobError("pack", what, why, _("leave packing out"))
+
+
+def remarks(job: DataJob) -> List[str]:
+    """What the job asks for without effect, in words."""
+    found = []
+    if job.map_keys and "history" in job.map_keys:
+        found.append(_("the column of history is not read: the reference does not either"))
+    if job.tokenizer_type == "PretrainedFromHF" and (job.vocab_file or job.merge_file):
+        found.append(_("the vocabulary file is not read: the tokenizer's folder has its own"))
+    return found
 
 
 def made_from(job: DataJob, files: List[str], tokenizer_files: List[str]) -> Dict[str, Any]:

@@ -6,12 +6,13 @@ import contextlib
 import os
 import time
 from gettext import gettext as _
-from typing import Dict, Generator, Iterator, List, Optional
+from typing import Any, Dict, Generator, Iterator, List, Optional
 
 from backend.node.data.bad_rows import BadRows
 from backend.node.data.block_encoder import BlockEncoder
 from backend.node.data.blocks import count_rows, read_blocks
-from backend.node.data.data_job import DataJob
+from backend.node.data.data_job import DataJob, remarks
+from backend.node.data.inputs import left_out
 from backend.node.data.lanes import lanes
 from backend.node.data.pack_writer import PackWriter, free_bytes
 from backend.node.data.progress import Progress, Tell
@@ -35,7 +36,8 @@ class DataPass:
         self.own = own
         self.tally = Tally()
         self.bad = BadRows(job.on_bad_row, tell_note=self._note)
-        self.notes: List[str] = [note for note in (own.encoder.note, own.note) if note]
+        notes = [*remarks(job), own.encoder.note, own.note, _left_out(job.input)]
+        self.notes: List[str] = [note for note in notes if note]
         self._tell = tell
         self._total = sum(os.path.getsize(path) for path in files)
         self._done = 0
@@ -136,8 +138,26 @@ class DataPass:
                 records=tally.records, path=places
             )
             return JobError("input", what, self.bad.first_words())
+        if tally.bad:
+            what = _("no text is left of {path}: {bad:,} rows cannot be used, the others are empty")
+            return JobError("input", what.format(path=places, bad=tally.bad), self.bad.first_words())
         return JobError("input", _("all texts in {path} are empty").format(path=places))
 
 
 def _generated(blocks: Iterator[Block]) -> Generator[Block, None, None]:
-    yield from blocks
+    try:
+        yield from blocks
+    except OSError as error:
+        what = _("the raw data cannot be read to its end")
+        raise JobError(
+            "input", what, error.strerror or str(error), _("see to its disk, then repeat")
+        ) from error
+
+
+def _left_out(wanted: Any) -> str:
+    """A sentence about files that look like data and are not read; "" when there are none."""
+    files = left_out(wanted)
+    if not files:
+        return ""
+    names = ", ".join(os.path.basename(path) for path in files[:5]) + (", …" if len(files) > 5 else "")
+    return _("{count:,} files of other endings are not read: {names}").format(count=len(files), names=names)

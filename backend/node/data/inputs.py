@@ -55,7 +55,9 @@ def _files_of(path: str) -> List[str]:
     if os.path.isdir(path):
         return _files_in(path)
     if glob.has_magic(path):
-        files = [name for name in sorted(glob.glob(path, recursive=True)) if os.path.isfile(name)]
+        found = sorted(glob.glob(path, recursive=True))
+        _refuse_dead_links(found)
+        files = [name for name in found if os.path.isfile(name)]
         if files:
             return files
         raise JobError("input", _("no file fits {path}").format(path=path))
@@ -65,21 +67,58 @@ def _files_of(path: str) -> List[str]:
     raise JobError("input", _("no such file: {path}").format(path=path))
 
 
+def left_out(wanted: Union[str, Sequence[str]]) -> List[str]:
+    """Files of a known kind in the folders named that are not read: another ending is more frequent."""
+    folders = [path for path in ([wanted] if isinstance(wanted, str) else wanted) if os.path.isdir(path)]
+    found: List[str] = []
+    for folder in folders:
+        kinds = _by_suffix(folder)
+        chosen = max(kinds.values(), key=len, default=[])
+        found += [path for files in kinds.values() if files is not chosen for path in files]
+    return found
+
+
 def _files_in(folder: str) -> List[str]:
-    by_suffix: Dict[str, List[str]] = {}
-    names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    for name in names:
-        path = os.path.join(folder, name)
-        if suffix_of(name) in SUFFIXES and os.path.isfile(path):
-            by_suffix.setdefault(suffix_of(name), []).append(path)
-    if not by_suffix:
+    kinds = _by_suffix(folder)
+    if not kinds:
+        names = sorted(os.listdir(folder))
         what = _("no training data in {path}").format(path=folder)
         why = _("found: {names}").format(names=", ".join(names[:12]) or _("nothing"))
         fix = _("the files end in one of {suffixes}").format(suffixes=known_suffixes())
         raise JobError("input", what, why, fix)
-    chosen = max(by_suffix.values(), key=len)
-    _refuse_copies(chosen)
-    return chosen
+    most = max(map(len, kinds.values()))
+    chosen = [suffix for suffix, files in kinds.items() if len(files) == most]
+    if len(chosen) > 1:
+        what = _("{path} holds as many .{one} as .{other} files").format(
+            path=folder, one=chosen[0], other=chosen[1]
+        )
+        why = _("files of one ending are read, those of the most frequent")
+        raise JobError(
+            "input", what, why, _("name the files: {path}/*.{one}").format(path=folder, one=chosen[0])
+        )
+    files = kinds[chosen[0]]
+    _refuse_dead_links(files)
+    _refuse_copies(files)
+    return files
+
+
+def _by_suffix(folder: str) -> Dict[str, List[str]]:
+    """The folder's files of known endings, also links that lead nowhere, by ending and in order."""
+    found: Dict[str, List[str]] = {}
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if not name.startswith(".") and suffix_of(name) in SUFFIXES and not os.path.isdir(path):
+            found.setdefault(suffix_of(name), []).append(path)
+    return found
+
+
+def _refuse_dead_links(files: Sequence[str]) -> None:
+    """A shard that cannot be read is not left out silently."""
+    for path in files:
+        if not os.path.isfile(path) and not os.path.isdir(path):
+            what = _("{path} is not a file").format(path=path)
+            why = _("it is a link that leads nowhere") if os.path.islink(path) else ""
+            raise JobError("input", what, why, _("mend it, or take it out of the folder"))
 
 
 def _refuse_copies(files: List[str]) -> None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # process than this would wait for it.
 _THREADS_A_PROCESS = 4
 _LANES_A_PROCESS = 2
+_MOST_A_PROCESSOR = 4
+_LEAST_BYTES = 1 << 16
 
 
 def processors() -> int:
@@ -34,6 +36,13 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def useful_workers(wanted: Optional[int], total_bytes: int) -> int:
+    """How many workers a job of this size can use; `wanted` None: as many as there are processors. More of
+    them than that only wait for each other."""
+    most = min(_MOST_A_PROCESSOR * processors(), total_bytes // _LEAST_BYTES + 1)
+    return max(1, min(wanted or processors(), most))
 
 
 def limit_threads(workers: int) -> int:

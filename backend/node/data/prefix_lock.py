@@ -8,12 +8,12 @@ import os
 from gettext import gettext as _
 from typing import Iterator
 
-from backend.node.job_lines import JobError
+from backend.node.job_lines import BusyError
 
 
 @contextlib.contextmanager
 def hold(prefix: str) -> Iterator[None]:
-    """Hold `<prefix>.lock` while the block runs. Raises JobError when another process holds it, OSError."""
+    """Hold `<prefix>.lock` while the block runs. Raises BusyError when another process does, OSError."""
     path = prefix + ".lock"
     descriptor = _take(path)
     try:
@@ -32,7 +32,8 @@ def _take(path: str) -> int:
         except BlockingIOError as error:
             os.close(descriptor)
             what = _("another process is writing {prefix}").format(prefix=path[: -len(".lock")])
-            raise JobError("output_prefix", what, _("it holds {path}").format(path=path)) from error
+            why = _("it holds {path}").format(path=path)
+            raise BusyError("output_prefix", what, why, _("wait until it has ended")) from error
         except OSError:
             # Some network file systems have no locks: then there is none to hold.
             return descriptor

@@ -29,6 +29,7 @@ class Tally:
         self.dropped = 0
         self.longest = 0
         self.longest_record = 0
+        self.longest_kept = 0
         self.tokens = 0
         self.bad = 0
         self.skipped = 0
@@ -44,6 +45,7 @@ class Tally:
             "dropped",
             "longest",
             "longest_record",
+            "longest_kept",
             "tokens",
             "bad",
             "skipped",
@@ -168,6 +170,8 @@ class Sink:
                 sequences = take(sequences, ~flags)
             remaining = held.counts[output] > 0
             writer.add(sequences.flat, sequences.lengths, _running(counts)[remaining])
+            longest = int(sequences.lengths.max(initial=0))
+            self._tally.longest_kept = max(self._tally.longest_kept, longest)
             if output == self._first or not self._same_rows:
                 self._tally.tokens += len(sequences.flat)
 
@@ -179,6 +183,7 @@ class Sink:
         fitting = take(first, ~too_long)
         self._tally.empty += int((held.counts[self._first] == 0).sum())
         self._tally.tokens += len(fitting.flat)
+        self._tally.longest_kept = max(self._tally.longest_kept, int(fitting.lengths.max(initial=0)))
         self._pack.add(fitting)
 
     def _overlong(self, held: _Held) -> Dict[str, NDArray[np.bool_]]:

@@ -11,6 +11,7 @@ from backend.node.data.aligned import check_labels
 from backend.node.data.findings import Findings
 from backend.node.data.index_faults import BIN, Index, find_faults, read_index
 from backend.node.data.indexed import IndexedDataset
+from backend.node.data.recorded import changed_files
 from backend.node.data.token_sets import TokenSet, find_sets, halves
 from backend.node.job_lines import JobError
 
@@ -53,6 +54,10 @@ def verify(
     for one in opened:
         id_range.check(one.found, one.data, vocabulary, one.report, findings, pace.tell)
     _check_packed([one for one in sets if one.packed], opened, findings, pace)
+    for one in opened:
+        for file, written, present in changed_files(one.found.path):
+            what = _("it has changed since it was written: CRC-32 {present}, recorded {written}")
+            findings.add("changed", file, what.format(present=present, written=written))
     pace.finish()
     reports = {one.found.path: one.report for one in opened}
     return {

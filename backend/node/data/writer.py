@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, List
+import zlib
+from typing import TYPE_CHECKING, List, Tuple
 
 from backend.node import durable
 from backend.node.data.indexed import HEADER, INT32_CODE, MAGIC, VERSION
@@ -29,6 +30,8 @@ class IndexedWriter:
         self.sequences = 0
         self.documents = 0
         self.tokens = 0
+        self._bin_checksum = 0
+        self._index_checksum = 0
         self._lengths: List[NDArray[np.int32]] = []
         self._bounds: List[NDArray[np.int64]] = []
         self._stack = contextlib.ExitStack()
@@ -55,12 +58,18 @@ class IndexedWriter:
         """
         import numpy as np
 
-        self._bin.write(np.ascontiguousarray(ids, "<i4").data)
+        raw = np.ascontiguousarray(ids, "<i4").data
+        self._bin.write(raw)
+        self._bin_checksum = zlib.crc32(raw, self._bin_checksum)
         self._lengths.append(lengths.astype("<i4"))
         self._bounds.append(self.sequences + document_ends)
         self.sequences += len(lengths)
         self.documents += len(document_ends)
         self.tokens += len(ids)
+
+    def checksums(self) -> Tuple[str, str]:
+        """CRC-32 of the .bin and of the .idx, eight hexadecimal digits each; known after the context."""
+        return f"{self._bin_checksum:08x}", f"{self._index_checksum:08x}"
 
     def publish(self) -> None:
         """Give both files their names; there is no moment with an old index beside a new .bin."""
@@ -83,6 +92,7 @@ class IndexedWriter:
         sizes = lengths.astype("<i8") * _ITEM
         offsets = np.cumsum(sizes) - sizes
         with durable.open_temporary(self.index_path, _BUFFER) as stream:
-            stream.write(HEADER.pack(MAGIC, VERSION, INT32_CODE, len(lengths), len(documents)))
-            for part in (lengths.astype("<i4"), offsets, documents):
-                stream.write(part.data)
+            head = HEADER.pack(MAGIC, VERSION, INT32_CODE, len(lengths), len(documents))
+            for part in (head, lengths.astype("<i4").data, offsets.data, documents.data):
+                stream.write(part)
+                self._index_checksum = zlib.crc32(part, self._index_checksum)

@@ -46,16 +46,24 @@ _KINDS = (
 HANDLERS: Dict[str, LazyKind] = {kind.name: kind for kind in _KINDS}
 
 
-def check_handler(name: str, prompt_type: str) -> LazyKind:
+def check_handler(name: str, prompt_type: str, has_map_keys: bool = False) -> LazyKind:
     """The kind of handler called `name` ("": the default), before anything is loaded.
 
-    Raises JobError for an unknown name, and for a prompt template too many or too few."""
+    Raises JobError for an unknown name, for a prompt template too many or too few, and for other names of
+    columns (`has_map_keys`) where none can be given."""
     kind = HANDLERS.get(name or DEFAULT_HANDLER)
     if kind is None:
         raise _unknown(name)
     if kind.styled and not prompt_type:
+        from backend.node.data.handlers.templates import TEMPLATES
+
         what = _("{handler} needs a prompt template").format(handler=kind.name)
-        raise JobError("prompt_type", what, _("it says how a conversation is written as one text"))
+        why = _("it says how a conversation is written as one text")
+        raise JobError("prompt_type", what, why, _("one of {names}").format(names=", ".join(TEMPLATES)))
+    if has_map_keys and not kind.styled:
+        what = _("{handler} reads its columns under their own names").format(handler=kind.name)
+        why = _("only handlers with a prompt template know other names")
+        raise JobError("map_keys", what, why, _("leave it out, or choose such a handler"))
     if prompt_type and not kind.styled:
         what = _("{handler} does not use a prompt template").format(handler=kind.name)
         names = ", ".join(other.name for other in _KINDS if other.styled)

@@ -23,9 +23,10 @@ def test_a_folder_gives_its_most_frequent_kind_in_order(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.jsonl", "b.jsonl"]
 
 
-def test_the_first_kind_wins_a_tie(tmp_path: Path) -> None:
+def test_a_tie_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "b.json", "a.parquet")
-    assert names(tmp_path) == ["a.parquet"]
+    with pytest.raises(JobError, match=r"as many \.parquet as \.json"):
+        names(tmp_path)
 
 
 def test_packed_files_count_as_what_is_in_them(tmp_path: Path) -> None:

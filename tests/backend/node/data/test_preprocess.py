@@ -124,7 +124,7 @@ def test_what_a_killed_process_left_is_removed(job: dict[str, Any]) -> None:
     preprocess.run(job)
     for name in (*FILES, "set_text_document.bin.tmp-99999999", "set_text_document.idx.tmp-99999999"):
         (Path(job["output_prefix"]).parent / name).write_text("half")
-    (Path(job["output_prefix"]).parent / "set.json").write_text(json.dumps({"format": 1, "outputs": []}))
+    (Path(job["output_prefix"]).parent / "set.json").write_text(json.dumps({"format": 1, "made_from": {}}))
     preprocess.run(job)
     assert tuple(sorted(contents(job))) == FILES
     out(job)
@@ -402,3 +402,117 @@ def test_the_rest_of_a_file_is_never_lost_silently(
         preprocess.run({**job, "input": str(tmp_path / name), "on_bad_row": policy})
     assert "would be lost" in caught.value.fix
     assert contents(job) == {}
+
+
+def test_the_raw_data_is_never_replaced(job: dict[str, Any], tmp_path: Path) -> None:
+    raw = tmp_path / "alpaca.json"
+    raw.write_text('[{"text": "a few words"}]')
+    for force in (False, True):
+        with pytest.raises(JobError, match="is the raw data"):
+            preprocess.run(
+                {**job, "input": str(raw), "output_prefix": str(tmp_path / "alpaca"), "force": force}
+            )
+    assert raw.read_text() == '[{"text": "a few words"}]'
+
+
+def test_a_strangers_json_is_not_taken_for_the_manifest(job: dict[str, Any]) -> None:
+    path = Path(job["output_prefix"] + ".json")
+    path.parent.mkdir()
+    path.write_text('{"my": "recipe"}')
+    with pytest.raises(JobError, match="there already"):
+        preprocess.run(job)
+    assert path.read_text() == '{"my": "recipe"}'
+
+
+@pytest.mark.parametrize("name", ["set.json", "set_text_document.bin"])
+def test_a_folder_in_the_place_of_a_file_is_refused(job: dict[str, Any], name: str) -> None:
+    folder = Path(job["output_prefix"]).parent
+    (folder / name).mkdir(parents=True)
+    with pytest.raises(JobError, match="is a folder"):
+        preprocess.run({**job, "force": True})
+    assert [path.name for path in folder.iterdir()] == [name]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(job: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="is not a folder") as caught:
+        preprocess.run({**job, "output_prefix": job["input"] + "/x"})
+    assert caught.value.field == "output_prefix"
+
+
+def test_names_that_are_not_utf8_go_through(job: dict[str, Any], tmp_path: Path) -> None:
+    name = os.fsdecode(b"bad\xff.jsonl")
+    os.rename(job["input"], tmp_path / name)
+    again = {**job, "input": str(tmp_path / name), "output_prefix": str(tmp_path / os.fsdecode(b"q\xff"))}
+    assert not preprocess.run(again).up_to_date
+    assert preprocess.run(again).up_to_date
+
+
+def test_a_changed_file_is_made_anew_and_named(job: dict[str, Any]) -> None:
+    from backend.node.data.verify import verify
+
+    preprocess.run(job)
+    assert verify(job["output_prefix"])["sound"]
+    path = Path(job["output_prefix"] + "_text_document.bin")
+    path.write_bytes(path.read_bytes()[::-1])
+    found = verify(job["output_prefix"])
+    assert any("has changed" in finding["what"] for finding in found["findings"])
+    assert not preprocess.run(job).up_to_date
+    assert verify(job["output_prefix"])["sound"]
+
+
+def test_files_of_other_endings_are_told_and_dead_links_refused(job: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for name in ("a.txt", "b.txt", "c.jsonl"):
+        (folder / name).write_text('{"text": "a"}\n')
+    told: list[Progress] = []
+    preprocess.run({**job, "input": str(folder)}, told.append)
+    assert any("not read: c.jsonl" in progress.note for progress in told)
+    (folder / "d.txt").symlink_to(folder / "nowhere")
+    for wanted in (str(folder), str(folder / "*.txt")):
+        with pytest.raises(JobError, match=r"d\.txt is not a file"):
+            preprocess.run({**job, "input": wanted, "output_prefix": job["output_prefix"] + "2"})
+
+
+@pytest.mark.parametrize("content", ["{'text': 'a'}\n", '{"text": "a", "text": "b"}\n', '{"text": 1'])
+def test_a_broken_first_record_is_told_as_such(job: dict[str, Any], content: str) -> None:
+    Path(job["input"]).write_text(content)
+    with pytest.raises(JobError, match=r"(line|record) 1 of .* cannot be used"):
+        preprocess.run(job)
+
+
+def test_no_records_are_told_as_such(job: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text("[]")
+    with pytest.raises(JobError, match="no rows"):
+        preprocess.run({**job, "input": str(tmp_path / "in.json")})
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_told_to_end_it_takes_everything_away(job: dict[str, Any], tmp_path: Path, number: str) -> None:
+    import signal
+    import time
+
+    Path(job["input"]).write_text('{"text": "some words"}\n' * 3_000_000)
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(job))
+    argv = [sys.executable, "-m", "backend.node.main", "data", str(path)]
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not any("tmp-" in name for name in contents(job)):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(getattr(signal, number))
+    assert process.wait(30) == 128 + getattr(signal, number)
+    assert contents(job) == {}
+
+
+def test_a_length_with_digits_too_many_is_refused(job: dict[str, Any]) -> None:
+    with pytest.raises(JobError, match="seq_length"):
+        preprocess.run({**job, "seq_length": 99_999_999_999})
+
+
+def test_other_names_of_columns_need_a_template(job: dict[str, Any]) -> None:
+    with pytest.raises(JobError) as caught:
+        preprocess.run({**job, "map_keys": {"text": "output"}})
+    assert caught.value.field == "map_keys"
