@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from backend.cli import data_words as words
-from backend.cli.diagnostics import say
+from backend.cli.diagnostics import printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -111,14 +111,14 @@ class BarDisplay:
 
     def remark(self, text: str) -> None:
         # the words of a file may look like markup
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def move(self, done: int, total: int, text: str) -> None:
         self._bar.update(
             self._task,
             completed=min(_STEPS, _STEPS * done // total) if total else None,
             total=_STEPS if total else None,
-            description=text,
+            description=printable(text),
             share=words.share(done, total) if total else "",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import Any
 
 from backend.cli.arguments import add_json
@@ -48,11 +49,15 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input",
         nargs="+",
+        type=path,
         metavar="FILE",
         help=_("raw data: files, a folder or globs (default: the guide's variables)"),
     )
     parser.add_argument(
-        "--output-prefix", metavar="PREFIX", help=_("where the result goes: directory/name, without ending")
+        "--output-prefix",
+        type=path,
+        metavar="PREFIX",
+        help=_("where the result goes: directory/name, without ending"),
     )
     add_handler_flags(parser)
 
@@ -63,7 +68,11 @@ def add_handler_flags(parser: argparse.ArgumentParser) -> None:
         "--handler-name", metavar="HANDLER", help=_("what makes samples of records (GeneralPretrainHandler)")
     )
     parser.add_argument(
-        "--json-keys", nargs="+", metavar="KEY", help=_("columns of text for pretraining (default: text)")
+        "--json-keys",
+        nargs="+",
+        type=_column,
+        metavar="KEY",
+        help=_("columns of text for pretraining (default: text)"),
     )
     parser.add_argument(
         "--prompt-type", default="", metavar="TEMPLATE", help=_("chat template, such as qwen or llama2")
@@ -89,7 +98,7 @@ def add_tokenizer_flags(parser: argparse.ArgumentParser, default: str = "") -> N
     folder = _("folder of the tokenizer")
     if default:
         folder += _(" (default: {default})").format(default=default)
-    group.add_argument("--tokenizer-name-or-path", "--tokenizer", metavar="FOLDER", help=folder)
+    group.add_argument("--tokenizer-name-or-path", "--tokenizer", type=path, metavar="FOLDER", help=folder)
     group.add_argument(
         "--tokenizer-type",
         choices=TOKENIZER_TYPES,
@@ -97,9 +106,11 @@ def add_tokenizer_flags(parser: argparse.ArgumentParser, default: str = "") -> N
         help=_("{types} (default: the first)").format(types=", ".join(TOKENIZER_TYPES)),
     )
     group.add_argument(
-        "--vocab-file", default="", metavar="FILE", help=_("vocabulary of a GPT2BPE or Bert type")
+        "--vocab-file", default="", type=path, metavar="FILE", help=_("vocabulary of a GPT2BPE or Bert type")
     )
-    group.add_argument("--merge-file", default="", metavar="FILE", help=_("merges of GPT2BPETokenizer"))
+    group.add_argument(
+        "--merge-file", default="", type=path, metavar="FILE", help=_("merges of GPT2BPETokenizer")
+    )
     group.add_argument(
         "--tokenizer-not-use-fast",
         action="store_true",
@@ -171,6 +182,21 @@ def _add_without_effect(parser: argparse.ArgumentParser) -> None:
 def given(arguments: argparse.Namespace, flag: str) -> bool:
     """Whether the flag stands on the command line (flags without default)."""
     return getattr(arguments, flag.removeprefix("--").replace("-", "_")) not in (None, False)
+
+
+def path(text: str) -> str:
+    """A path; `~` at its start, which a shell leaves alone in `--flag=~/x` and in quotes, is a home folder."""
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        words = _("{text!r} begins with the home folder of nobody here; write ./{text} where that is its name")
+        raise argparse.ArgumentTypeError(words.format(text=text))
+    return expanded
+
+
+def _column(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError(_("the name of a column is empty"))
+    return text
 
 
 def positive(text: str) -> int:

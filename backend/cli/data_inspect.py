@@ -13,7 +13,11 @@ from backend.translation import _
 def declare(actions: Commands) -> None:
     parser = add_command(actions, "inspect", _("what data is, and what a model would see of it"), _inspect)
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help=_("raw data (files, a folder, globs), or a finished prefix")
+        "files",
+        nargs="+",
+        type=data_flags.path,
+        metavar="FILE",
+        help=_("raw data (files, a folder, globs), or a finished prefix"),
     )
     data_flags.add_handler_flags(parser)
     parser.add_argument(

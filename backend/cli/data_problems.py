@@ -4,34 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from backend.problems import InputError, LocalError
+from backend.problems import ConflictError, InputError, LocalError, NpudeckError
 from backend.translation import _
+
+if TYPE_CHECKING:
+    from backend.node.job_lines import JobError
 
 
 @contextmanager
 def told_as(names: Mapping[str, str]) -> Iterator[None]:
-    """Raise InputError (3) for what the user gave, LocalError (5) for this machine.
+    """Raise InputError (3) for what the user gave, LocalError (5) for this machine, ConflictError (6) where
+    another process is at the same work.
 
     `names`: what the user typed (a flag, a variable, an argument) for each key of the job that can be wrong.
     """
-    from backend.node.job_lines import JobError, StorageError
+    from backend.node.job_lines import BusyError, JobError, StorageError
 
     try:
         yield
     except StorageError as error:
-        raise LocalError.because(
-            error.what, error.why, error.fix, field=names.get(error.field, error.field)
-        ) from error
+        raise _as(LocalError, error, names) from error
+    except BusyError as error:
+        raise _as(ConflictError, error, names) from error
     except JobError as error:
-        raise InputError.because(
-            error.what, error.why, error.fix, field=names.get(error.field, error.field)
-        ) from error
+        raise _as(InputError, error, names) from error
     except BrokenPipeError:
         raise
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        raise LocalError.because(f"{place}{error.strerror or error}", _("this machine refused")) from error
+        from backend.node.data.storage_faults import storage_error
+
+        raise _as(LocalError, storage_error(error), names) from error
     except ImportError as error:
         library = (error.name or "").partition(".")[0]
         if library in ("", "backend"):
@@ -41,3 +45,16 @@ def told_as(names: Mapping[str, str]) -> Iterator[None]:
             str(error),
             _("install npudeck[train]"),
         ) from error
+
+
+def _as(kind: type[NpudeckError], error: JobError, names: Mapping[str, str]) -> NpudeckError:
+    fix = error.fix or _usual_fix(error.field)
+    return kind.because(error.what, error.why, fix, field=names.get(error.field, error.field))
+
+
+def _usual_fix(field: str) -> str:
+    if field != "prompt_type":
+        return ""
+    from backend.node.data.handlers.templates import TEMPLATES
+
+    return _("give one of {names}").format(names=", ".join(TEMPLATES))

@@ -12,6 +12,10 @@ from backend.cli.data_pace import Mark, Pace
 from backend.translation import _
 
 
+# what would be told as 0 says nothing
+_LEAST_SPEED = 0.5
+
+
 class Told(Protocol):
     """Bytes of the input, records and tokens made so far, seconds since the start, and a sentence for people
     ("" mostly)."""
@@ -57,7 +61,10 @@ def _words(told: Told, pace: Pace) -> str:
     """`1,234,567 records  1.43 M tokens/s  2 min 10 s left`."""
     parts = [_("{records} records").format(records=words.count(told.records))]
     per_second = pace.tokens_per_second()
-    if per_second is not None:
+    if told.done >= told.total and told.seconds:
+        # at the end, how fast it was: what is last may be a pause
+        per_second = told.tokens / told.seconds
+    if per_second is not None and per_second >= _LEAST_SPEED:
         parts.append(words.speed(per_second))
     return "  ".join([*parts, *_left(pace, told.done, told.total)])
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backend.cli.data_flags import path
 from backend.problems import InputError, UsageError
 from backend.translation import _
 
@@ -49,6 +50,7 @@ HANDLER_OF_RUN_TYPE = {
     "sft": "GeneralInstructionHandler",
     "lora": "GeneralInstructionHandler",
 }
+_PATHS = ("input", "output_prefix", "tokenizer")
 HANDLER = "GeneralPretrainHandler"
 TOKENIZER_TYPE = "PretrainedFromHF"
 
@@ -118,6 +120,8 @@ def _value(key: str, name: str, text: str) -> Any:
                 _("{text!r} is not a whole number of 1 or more").format(text=text), field=name
             )
         return int(text)
+    if key in _PATHS:
+        return _path(name, text)
     if name == "RUN_TYPE":
         if text not in HANDLER_OF_RUN_TYPE:
             known = ", ".join(HANDLER_OF_RUN_TYPE)
@@ -128,6 +132,13 @@ def _value(key: str, name: str, text: str) -> Any:
             )
         return HANDLER_OF_RUN_TYPE[text]
     return text
+
+
+def _path(name: str, text: str) -> str:
+    try:
+        return path(text)
+    except argparse.ArgumentTypeError as error:
+        raise InputError.because(str(error), field=name) from error
 
 
 def _missing(key: str, *, from_environment: bool) -> UsageError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backend.cli import data_words as words
 from backend.cli import diagnostics
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.data_flags import add_tokenizer_flags
+from backend.cli.data_flags import add_tokenizer_flags, path
 from backend.cli.data_problems import told_as
 from backend.cli.data_text import Look, look_of_stdout, run_lines
 from backend.problems import InputError
@@ -31,7 +31,9 @@ _NAMES = {
 
 def declare(actions: Commands) -> None:
     parser = add_command(actions, "show", _("one document of token files as text"), _show)
-    parser.add_argument("prefix", metavar="PREFIX", help=_("what --output-prefix was, or one pair of files"))
+    parser.add_argument(
+        "prefix", type=path, metavar="PREFIX", help=_("what --output-prefix was, or one pair of files")
+    )
     parser.add_argument("--doc", type=_number, default=0, metavar="N", help=_("which document (default: 0)"))
     parser.add_argument("--ids", action="store_true", help=_("the token ids instead of text"))
     add_tokenizer_flags(parser, _("the one that made the files"))

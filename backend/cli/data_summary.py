@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.cli import data_words as words
+from backend.cli.diagnostics import printable
 from backend.cli.output import print_json, print_line
 from backend.translation import _, ngettext
 
@@ -63,14 +64,15 @@ def _sample_lines(
         yield _line(_("sequences"), sequences, _in_documents(counts))
         if len(outputs) == 1 and seq_length:
             yield _line(_("samples"), max(0, tokens - 1) // seq_length, _("SN of the recipe"))
-    yield _line(_("tokens"), tokens, _longest(counts))
+    yield _line(_("tokens"), tokens, _longest_kept(counts))
 
 
 def _left_out_lines(counts: Mapping[str, Any], seq_length: int | None, *, pack: bool) -> Iterator[str]:
-    why_dropped = _("longer than {length} tokens") if pack else _("{length} tokens or more")
+    limit = _("longer than {length} tokens") if pack else _("{length} tokens or more")
+    why_dropped = limit.format(length=words.count(seq_length or 0))
     for name, label, remark in (
         ("empty", _("empty"), _("no text: nothing is written for them")),
-        ("dropped", _("dropped"), why_dropped.format(length=words.count(seq_length or 0))),
+        ("dropped", _("dropped"), f"{why_dropped}; {_longest_seen(counts)}"),
         ("skipped", _("skipped"), _("by the handler's rules; listed in the manifest")),
         ("bad", _("bad"), _("left out as asked; listed in the manifest")),
     ):
@@ -89,8 +91,20 @@ def _in_documents(counts: Mapping[str, Any]) -> str:
     return _("in {documents} documents").format(documents=words.count(documents))
 
 
-def _longest(counts: Mapping[str, Any]) -> str:
-    text = _("the longest sequence has {tokens}").format(tokens=words.count(counts["longest"]))
+def _longest_kept(counts: Mapping[str, Any]) -> str:
+    """`counts["longest"]` is of all that was seen: where some were dropped, it is said with them."""
+    if not counts.get("dropped"):
+        return _longest(_("the longest sequence has {tokens}"), counts)
+    kept = counts.get("longest_kept")
+    return _("the longest kept has {tokens}").format(tokens=words.count(kept)) if kept else ""
+
+
+def _longest_seen(counts: Mapping[str, Any]) -> str:
+    return _longest(_("the longest has {tokens}"), counts)
+
+
+def _longest(text: str, counts: Mapping[str, Any]) -> str:
+    text = text.format(tokens=words.count(counts["longest"]))
     record = counts.get("longest_record")
     return text + (_(" (record {number})").format(number=words.count(record)) if record else "")
 
@@ -102,22 +116,18 @@ def _file_lines(outputs: Sequence[Mapping[str, Any]], folder: str) -> Iterator[s
         stem = str(output["path"]).rpartition(".")[0]
         sizes[stem] = sizes.get(stem, 0) + int(output["size"])
     yield ngettext("{n} pair of files in {folder}", "{n} pairs of files in {folder}", len(sizes)).format(
-        n=len(sizes), folder=folder
+        n=len(sizes), folder=printable(folder)
     )
-    width = max(map(len, sizes), default=0)
+    names = {stem: printable(stem) for stem in sizes}
+    width = max(map(len, names.values()), default=0)
     for stem, size in sizes.items():
-        yield f"  {stem:<{width}}  .bin .idx  {words.size(size):>7}"
+        yield f"  {names[stem]:<{width}}  .bin .idx  {words.size(size):>7}"
 
 
 def print_merged(results: Sequence[Mapping[str, Any]], *, json: bool) -> None:
     """What `merge` answers, one or several."""
     if json:
-        print_json(
-            {
-                "sets": [one for result in results for one in result["sets"]],
-                "left_out": [one for result in results for one in result["left_out"]],
-            }
-        )
+        print_json({"sets": [one for result in results for one in result["sets"]]})
         return
     for result in results:
         for line in merged_lines(result):
@@ -125,16 +135,14 @@ def print_merged(results: Sequence[Mapping[str, Any]], *, json: bool) -> None:
 
 
 def merged_lines(result: Mapping[str, Any]) -> Iterator[str]:
-    """One block a joined pair, and what could not be joined."""
+    """One block a joined pair."""
     for one in result["sets"]:
-        text = _("{parts} parts: {sequences} sequences, {tokens} tokens, {size}")
-        yield one["path"]
+        parts = ngettext("{n} part", "{n} parts", one["parts"]).format(n=words.count(one["parts"]))
+        text = _("{parts}: {sequences} sequences, {tokens} tokens, {size}")
+        yield printable(one["path"])
         yield "  " + text.format(
-            parts=words.count(one["parts"]),
+            parts=parts,
             sequences=words.count(one["sequences"]),
             tokens=words.count(one["tokens"]),
             size=words.size(one["bytes"]),
         )
-    for one in result["left_out"]:
-        text = _("{key} is left out: {prefixes} has none")
-        yield text.format(key=one["key"], prefixes=", ".join(one["missing_in"]))

@@ -37,36 +37,19 @@ def tokenizer_of(arguments: argparse.Namespace, encoder: str = ENCODER) -> Token
 def recorded_tokenizer(prefix: str) -> TokenizerOptions | None:
     """The tokenizer by which npudeck made the files of `prefix` (a preprocessing prefix, or one pair's own),
     if its folder is still there."""
-    settings = _recorded_settings(prefix)
+    from backend.node.data.part_settings import Part, find_manifest
+
+    settings = Part(prefix, find_manifest(prefix)).settings
     if settings is None:
         return None
     job = _job(settings)
-    there = Path(job.tokenizer or job.vocab_file).exists()
-    return job.tokenizer_options(ENCODER) if there else None
+    folder = job.tokenizer or job.vocab_file
+    return job.tokenizer_options(ENCODER) if folder and Path(folder).exists() else None
 
 
 def _job(settings: dict[str, Any]) -> DataJob:
+    """Joined files have settings without input and prefix, which differ from part to part."""
     from backend.node.data.data_job import DataJob
 
-    return DataJob(**{name: settings[name] for name in DataJob._fields if name in settings})
-
-
-def _recorded_settings(prefix: str) -> dict[str, Any] | None:
-    from backend.node import manifest
-
-    stem = prefix[:-4] if prefix.endswith((".bin", ".idx")) else prefix
-    folder, name = Path(stem).parent, Path(stem).name
-    parts = name.split("_")
-    # out_packed_input_ids_document, out_packed_input_ids, …, out
-    for count in range(len(parts), 0, -1):
-        start = "_".join(parts[:count])
-        found = manifest.read(str(folder / (start + ".json"))) if start else None
-        if found is not None and _describes(found, name, whole=count == len(parts)):
-            settings: dict[str, Any] | None = (found.get("made_from") or {}).get("settings")
-            return settings
-    return None
-
-
-def _describes(found: dict[str, Any], name: str, *, whole: bool) -> bool:
-    """Whether the manifest is about the pair `name`, not about another whose name begins like it."""
-    return whole or any(str(output.get("path")) == name + ".bin" for output in found.get("outputs") or [])
+    known = {name: settings[name] for name in DataJob._fields if name in settings}
+    return DataJob(**{"input": "", "output_prefix": "", **known})

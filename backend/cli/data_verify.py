@@ -12,7 +12,7 @@ from typing import Any
 from backend.cli import data_words as words
 from backend.cli import diagnostics
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.data_flags import add_tokenizer_flags, positive
+from backend.cli.data_flags import add_tokenizer_flags, path, positive
 from backend.cli.data_problems import told_as
 from backend.translation import _, ngettext
 
@@ -30,7 +30,9 @@ def declare(actions: Commands) -> None:
     parser = add_command(
         actions, "verify", _("see whether token files are whole; exit code 1 when they are not"), _verify
     )
-    parser.add_argument("prefix", metavar="PREFIX", help=_("what --output-prefix was, or one pair of files"))
+    parser.add_argument(
+        "prefix", type=path, metavar="PREFIX", help=_("what --output-prefix was, or one pair of files")
+    )
     parser.add_argument(
         "--vocab-size", type=positive, metavar="N", help=_("ids must be below N (default: the tokenizer's)")
     )
@@ -76,7 +78,7 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from set_lines(report["sets"])
     yield ""
     for file, findings in groupby(report["findings"], key=itemgetter("file")):
-        yield f"{file}:"
+        yield f"{diagnostics.printable(file)}:"
         yield from map(_finding, findings)
     more = report["found"] - len(report["findings"])
     if more:

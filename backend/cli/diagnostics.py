@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from backend.problems import LocalError, NpudeckError, Problem, Severity
 from backend.translation import _
@@ -13,11 +16,42 @@ OK = 0
 NO = 1
 INTERRUPTED = 130
 
+# controls but for newline and tab, marks that turn the direction of what follows, halves of characters
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def prepare_streams() -> None:
+    """At the start of a command: no character makes stdout or stderr raise, and where one of the standard
+    streams is closed, no file that is opened later gets its number (and then what a library writes there)."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def printable(text: str) -> str:
+    """Control characters as codes (`\\x1b`): a file's name must not steer the terminal. Newlines stay."""
+    return _STEERING.sub(_code, text)
+
+
+def _code(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
 
 def say(text: str) -> None:
-    """Progress and remarks for people."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """Progress and remarks for people. A closed stderr changes nothing else."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        _close(sys.stderr)
 
 
 def say_problem(problem: Problem) -> None:
@@ -45,10 +79,10 @@ def guard(action: Callable[[], int], *, json: bool = False) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of our output has gone (`| head`): nothing to say, and nobody to say it to
-        _close_stdout()
+        _close(sys.stdout)
         return OK
     except OSError as error:
-        _close_stdout()
+        _close(sys.stdout)
         return _fail(_local(error.strerror or str(error), error.filename), LocalError.exit_code, json=False)
     except Exception as error:
         if type(error).__module__ != "sqlite3":
@@ -59,17 +93,20 @@ def guard(action: Callable[[], int], *, json: bool = False) -> int:
 def _fail(problems: Sequence[Problem], code: int, *, json: bool) -> int:
     for problem in problems:
         say_problem(problem)
-    if not json:
-        return code
+    return print_problems(problems, code) if json else code
 
-    def print_problems() -> int:
+
+def print_problems(problems: Sequence[Problem], code: int) -> int:
+    """One object on stdout; answers `code`, or that of a stdout that cannot be written."""
+
+    def action() -> int:
         from backend.cli.output import print_json
 
         document = {"exit_code": code, "problems": [problem.to_json() for problem in problems]}
         print_json(document, compact=True)
         return code
 
-    return guard(print_problems)
+    return guard(action)
 
 
 def _local(what: str, where: object) -> tuple[Problem, ...]:
@@ -77,7 +114,7 @@ def _local(what: str, where: object) -> tuple[Problem, ...]:
     return (Problem("", Severity.ERROR, f"{place}{what}", _("this machine refused"), ""),)
 
 
-def _close_stdout() -> None:
+def _close(stream: TextIO | None) -> None:
     """Nothing more can be written there; Python must not try again when it ends."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
+import sys
 from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from backend.cli import diagnostics
+from backend.problems import Problem, Severity, UsageError
 from backend.translation import _
 from backend.version import VERSION
 
@@ -14,10 +18,39 @@ GROUPS = ("demo", "health", "launch", "runs", "recipe", "models", "data", "parse
 
 OpenConsole = Callable[[argparse.Namespace], int]
 
+_ABOUT_AN_ARGUMENT = re.compile(r"argument (?P<name>\S+): (?P<what>.+)", re.DOTALL)
 
-def build_parser() -> argparse.ArgumentParser:
+
+class Misuse(SystemExit):
+    """A command line that cannot be understood; said on stderr already."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(UsageError.exit_code)
+
+
+class Parser(argparse.ArgumentParser):
+    """Of the whole command line and of every command: an error comes with the usage of its own command."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """As ever, but what this command does not know is its error, not that of the commands above."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(_("unrecognized arguments: {words}").format(words=" ".join(unknown)))
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Raises Misuse."""
+        diagnostics.say(f"{self.format_usage()}{self.prog}: {_('error')}: {message}")
+        about = _ABOUT_AN_ARGUMENT.fullmatch(message)
+        field, what = (about["name"], about["what"]) if about else ("", message)
+        fix = _("{command} --help lists what it takes").format(command=self.prog)
+        raise Misuse(Problem(field, Severity.ERROR, what, "", fix))
+
+
+def build_parser() -> Parser:
     """The whole command surface; costs no more than argparse itself."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="npudeck",
         description=_("Train large language models on clusters of Ascend NPUs, from one terminal."),
         epilog=_(
@@ -41,8 +74,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None, open_console: OpenConsole | None = None) -> int:
     """Run one command; `open_console` is what runs when none is named (the screens are handed in)."""
+    diagnostics.prepare_streams()
     parser = build_parser()
-    arguments = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = parser.parse_args(words)
+    except Misuse as misuse:
+        # no arguments were made of the words: whether JSON is wanted, only they can say
+        if "--json" in words:
+            diagnostics.print_problems([misuse.problem], UsageError.exit_code)
+        raise
     arguments.open_console = open_console
     handler = getattr(arguments, "handler", open_console)
     if handler is None:

@@ -11,8 +11,14 @@ from typing import Any
 
 def print_json(value: Any, *, compact: bool = False) -> None:
     """One JSON document. `compact` puts it on a single line."""
-    text = json.dumps(value, ensure_ascii=False, indent=None if compact else 2, allow_nan=False, default=str)
-    print_line(text)
+    indent = None if compact else 2
+    print_line(json.dumps(value, ensure_ascii=not _unicode(), indent=indent, allow_nan=False, default=str))
+
+
+def _unicode() -> bool:
+    """Whether stdout takes every character; where it does not, JSON has its own way to write them."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return encoding.lower().replace("_", "-").startswith("utf-")
 
 
 def print_line(text: str = "") -> None:

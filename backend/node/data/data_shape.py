@@ -80,7 +80,7 @@ def title_of(what: str) -> str:
         MOSS: _("MOSS conversations"),
         BELLE: _("Belle conversations of several turns"),
         LEETCODE: _("programming problems with solution and explanation"),
-        PREPROCESSED: _("token files, already preprocessed"),
+        PREPROCESSED: _("already preprocessed"),
         UNKNOWN: _("not a known kind of training data"),
     }
     return titles[what]

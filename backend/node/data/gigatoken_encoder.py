@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 import zlib
+from gettext import gettext as _
 from typing import TYPE_CHECKING, List, Optional, Pattern, Sequence
 
 from backend.node.data.awkward_texts import AWKWARD, around_token, from_vocabulary
+from backend.node.data.code_point_proof import pattern_of, too_many
 from backend.node.data.encoder import EncoderMismatchError
 from backend.node.data.gigatoken_engine import (
     GigatokenEngine,
@@ -41,8 +43,10 @@ class GigatokenEncoder(TokenizersEncoder):
         version = gigatoken_version()
         super().__init__(loaded)
         self.versions = {"gigatoken": version, **self.versions}
-        # Texts that go through the tokenizers library: those with an added token, where need be.
-        self._doubtful: Optional[Pattern[str]] = None
+        # Texts that go through the tokenizers library: those with a character that the two know differently,
+        # and, where need be, those with an added token.
+        self._characters: Optional[Pattern[str]] = None
+        self._special: Optional[Pattern[str]] = None
         self._engine = GigatokenEngine(self.tokenizer)
         self._inner = self._engine
         if self.inner_tokenizer is not self.tokenizer:
@@ -67,13 +71,15 @@ class GigatokenEncoder(TokenizersEncoder):
 
     def _prove(self) -> None:
         """Compare both on many texts. Raises EncoderMismatchError."""
+        engines = list(dict.fromkeys((self._engine, self._inner)))
+        self._characters = _differing_characters(engines)
         texts = [*AWKWARD, *from_vocabulary(self.tokenizer, self.vocabulary)]
         around = [text for token in self.special_texts for text in around_token(token)]
         longest_first = sorted(self.special_texts, key=len, reverse=True)
         special = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
         around += [text for text in texts if special.search(text)]
-        texts = [text for text in texts if not special.search(text)]
-        for engine in dict.fromkeys((self._engine, self._inner)):
+        texts = [text for text in texts if not special.search(text) and not self._is_doubtful(text)]
+        for engine in engines:
             text = engine.differs(texts)
             if text is not None:
                 raise EncoderMismatchError(differs_for(text))
@@ -82,13 +88,19 @@ class GigatokenEncoder(TokenizersEncoder):
                 continue
             if not all(map(is_plainly_found, self.added_tokens)):
                 raise EncoderMismatchError(differs_for(text))
-            self._doubtful = special
+            self._special = special
+
+    def _is_doubtful(self, text: str) -> bool:
+        """Whether it must go through the tokenizers library."""
+        if self._special is not None and self._special.search(text):
+            return True
+        return self._characters is not None and not text.isascii() and bool(self._characters.search(text))
 
     def _encode(self, engine: GigatokenEngine, texts: Sequence[str]) -> Ragged:
         import numpy as np
 
-        if self._doubtful:
-            doubtful = np.fromiter(map(bool, map(self._doubtful.search, texts)), np.bool_, len(texts))
+        if self._special is not None or self._characters is not None:
+            doubtful = np.fromiter(map(self._is_doubtful, texts), np.bool_, len(texts))
             if doubtful.any():
                 return self._encode_apart(engine, texts, doubtful)
         ids = engine.encode(texts)
@@ -128,14 +140,25 @@ class GigatokenEncoder(TokenizersEncoder):
                 pieces.append(text[start : start + _PIECE])
         wanted = np.zeros(len(texts), np.bool_)
         wanted[whole] = True
-        if self._doubtful:
-            pieces = [piece for piece in pieces if not self._doubtful.search(piece)]
+        pieces = [piece for piece in pieces if not self._is_doubtful(piece)]
         looked_at = [texts[row] for row in whole]
         slow = encode(engine.tokenizer, looked_at + pieces)
         fast = join([take(ids, wanted), engine.encode(pieces)])
         other = first_difference(looked_at + pieces, fast, slow)
         if other is not None:
             raise EncoderMismatchError(differs_for(other))
+
+
+def _differing_characters(engines: Sequence[GigatokenEngine]) -> Optional[Pattern[str]]:
+    """Characters that not all engines encode as the tokenizers library does. Raises EncoderMismatchError."""
+    patterns = set()
+    for engine in engines:
+        ranges = engine.differing_characters()
+        if too_many(ranges):
+            raise EncoderMismatchError(_("gigatoken gives other ids than tokenizers for many characters"))
+        if ranges:
+            patterns.add(pattern_of(ranges))
+    return re.compile("|".join(sorted(patterns))) if patterns else None
 
 
 def spots(texts: Sequence[str]) -> List[int]:

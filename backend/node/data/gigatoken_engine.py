@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from gettext import gettext as _
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Optional, Sequence, Tuple
 
+from backend.node.data.code_point_proof import differing_characters
 from backend.node.data.encoder import EncoderMismatchError
 from backend.node.data.ragged import Ragged
 from backend.node.data.tokenizers_encoder import encode
@@ -58,6 +59,10 @@ class GigatokenEngine:
     def differs(self, texts: List[str]) -> Optional[str]:
         """The first text that it encodes otherwise than the tokenizers library, None if there is none."""
         return first_difference(texts, self.encode(texts), encode(self.tokenizer, texts))
+
+    def differing_characters(self) -> List[Tuple[int, int]]:
+        """Ranges of code points that it encodes otherwise than the tokenizers library."""
+        return differing_characters(self.encode, lambda texts: encode(self.tokenizer, texts))
 
 
 def first_difference(texts: Sequence[str], one: Ragged, other: Ragged) -> Optional[str]:

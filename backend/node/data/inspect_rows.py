@@ -13,6 +13,7 @@ from backend.node.data.handlers.handler import Encoded, Handler, HandlerOptions
 from backend.node.data.handlers.templates import template_named
 from backend.node.data.model_view import examples
 from backend.node.data.row_sample import RowSample, sample_rows
+from backend.node.data.rows import BadRow
 from backend.node.data.sample_figures import Scale, lengths_in_short, what_follows
 from backend.node.data.template_guess import FALLBACK, guess_prompt_type
 
@@ -62,11 +63,16 @@ def inspect_rows(files: Sequence[str], question: Question) -> Dict[str, Any]:
         "lengths": lengths_in_short(lengths),
         **follows,
         "samples_exact": sample.whole and follows["samples"] is not None,
-        "bad": [{"place": row.where(), "field": row.field, "why": row.why} for row in bad[:BAD_LISTED]],
-        "bad_found": len(bad),
+        **bad_in_words(bad),
         "skipped_found": sum(len(one.skipped) for one in encoded),
         "notes": notes,
     }
+
+
+def bad_in_words(bad: Sequence[BadRow]) -> Dict[str, Any]:
+    """"bad" and "bad_found" of `inspect_data`."""
+    listed = [{"place": row.where(), "field": row.field, "why": row.why} for row in bad[:BAD_LISTED]]
+    return {"bad": listed, "bad_found": len(bad)}
 
 
 def load_plainly(options: TokenizerOptions) -> Encoder:

@@ -28,12 +28,13 @@ _STEP = 1 << 20
 
 
 class Joined(NamedTuple):
-    """What a joined pair holds; `bytes` of its .bin."""
+    """What a joined pair holds; `bytes` of its .bin; `longest`: tokens of its longest sequence."""
 
     sequences: int
     documents: int
     tokens: int
     bytes: int
+    longest: int
 
 
 @contextlib.contextmanager
@@ -62,6 +63,7 @@ def write_joined(paths: Sequence[str], out: str) -> Iterator[Joined]:
             sum(len(index.documents) - 1 for index in indexes),
             sum(sizes) // indexes[0].dtype.itemsize,
             sum(sizes),
+            max(int(index.lengths.max(initial=0)) for index in indexes),
         )
     finally:
         for name in (out + ".bin", out + ".idx"):

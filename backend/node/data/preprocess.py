@@ -14,7 +14,7 @@ from backend.node.data.block_encoder import BlockEncoder
 from backend.node.data.blocks import column_names, first_rows
 from backend.node.data.data_job import PRETRAIN_HANDLERS, DataJob, made_from, read_job
 from backend.node.data.data_pass import DataPass
-from backend.node.data.encoder_choice import tokenizer_files
+from backend.node.data.encoder_choice import AUTO, TOKENIZERS, tokenizer_files
 from backend.node.data.handlers.choose import check_handler
 from backend.node.data.inputs import find_inputs
 from backend.node.data.lanes import limit_threads, useful_workers
@@ -25,6 +25,7 @@ from backend.node.ending import ended_by_signals
 from backend.node.job_lines import JobError, StorageError
 
 _LOOKED_AT = 100
+_SMALL = 8 << 20
 _OTHER_PREFIX = _("give another prefix")
 
 __all__ = ["Outcome", "Progress", "finished_words", "run"]
@@ -66,7 +67,11 @@ def _run(job: DataJob, tell: Tell) -> Outcome:
         tell(Progress(0, 0, 0, 0, 0, note))
         return Outcome(True, found)
     check_handler(job.handler, job.prompt_type, bool(job.map_keys))
-    workers = useful_workers(job.workers, sum(os.path.getsize(path) for path in files))
+    size = sum(os.path.getsize(path) for path in files)
+    if job.encoder == AUTO and size < _SMALL:
+        # Proving the faster one would take longer than the work.
+        job = job._replace(encoder=TOKENIZERS)
+    workers = useful_workers(job.workers, size)
     processes = limit_threads(workers)
     own = BlockEncoder(job)
     _check_columns(job, files, own)

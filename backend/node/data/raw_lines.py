@@ -43,7 +43,8 @@ def raw_lines(path: str) -> Iterator[bytes]:
 
 def not_copied(bad: BadRow) -> JobError:
     """A row that cannot be written to another file."""
-    return JobError("input", _("{where} cannot be copied").format(where=bad.where()), bad.why)
+    what = _("{where} cannot be copied").format(where=bad.where())
+    return JobError("input", what, bad.why, _("mend it, or take it out of the file"))
 
 
 _READERS: Dict[str, Callable[[str], Iterator[bytes]]] = {

@@ -11,7 +11,9 @@ from backend.node import durable
 from backend.node.data import kinds
 from backend.node.data.blocks import count_rows
 from backend.node.data.inputs import find_inputs
+from backend.node.data.new_folder import check_folder, made_folder
 from backend.node.data.raw_rows import RawRows, open_raw_rows
+from backend.node.data.storage_faults import storage_faults
 from backend.node.job_lines import JobError
 
 ROWS_MULTIPLE = 50
@@ -27,9 +29,18 @@ def split(
     """Cut the rows of the files `wanted` into `parts` files of nearly equal row counts; returns their paths.
 
     Every border lies at a multiple of `rows_multiple` rows, because rows are handled in groups of so many.
-    JSON becomes JSON lines, CSV keeps its header, parquet stays parquet, all of them unpacked. All files get
-    their names at the end, or none does. Raises JobError, and OSError where nothing can be written."""
-    files = find_inputs(wanted)
+    JSON becomes JSON lines, CSV keeps its header, parquet stays parquet, all of them unpacked. `directory` is
+    made when absent. All files get their names at the end, or none does, and a new directory goes again.
+    Raises JobError (field "input", "directory", "parts", "force") and StorageError."""
+    if not directory:
+        what = _("the name of the folder is empty")
+        raise JobError("directory", what, "", _("name the folder that the files go to"))
+    with storage_faults("directory", directory):
+        check_folder(directory, "directory")
+        return _split(find_inputs(wanted), directory, parts, rows_multiple, force)
+
+
+def _split(files: List[str], directory: str, parts: int, rows_multiple: int, force: bool) -> List[str]:
     rows = sum(map(count_rows, files))
     groups = -(-rows // rows_multiple)
     if groups < parts:
@@ -41,8 +52,7 @@ def split(
         stem = os.path.join(directory, _stem(files[0]))
         paths = [f"{stem}-{part + 1:05}-of-{parts:05}.{source.suffix}" for part in range(parts)]
         _refuse_existing(paths, files, force)
-        os.makedirs(directory, exist_ok=True)
-        with _removed_on_failure(paths):
+        with made_folder(directory), _removed_on_failure(paths):
             for path, begin, end in zip(paths, borders, borders[1:]):
                 _write(source, path, end - begin)
             for path in paths:

@@ -103,7 +103,8 @@ def _entries(folder: str) -> List[str]:
 def _none(prefix: str, folder: str) -> JobError:
     what = _("there are no token files under {prefix}").format(prefix=prefix)
     if not os.path.isdir(folder):
-        return JobError("prefix", what, _("there is no folder {folder}").format(folder=folder))
+        why = _("there is no folder {folder}").format(folder=folder)
+        return JobError("prefix", what, why, _("see whether the path is right"))
     names = [name for name in _entries(folder) if name.endswith(".idx")]
     why = _("in its folder: {names}").format(names=", ".join(names[:8]) or _("no .idx file"))
     return JobError("prefix", what, why, _("give the prefix that preprocessing was given"))

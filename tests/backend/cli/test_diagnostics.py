@@ -95,3 +95,66 @@ def test_streams_that_break_end_without_a_traceback(script: str, code: int) -> N
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("$NPUDECK models show nothing-like-this 2>&-", 3),
+        ("$NPUDECK models show nothing-like-this 2>/dev/full", 3),
+        ("$NPUDECK models show nothing-like-this <&- >&- 2>&-", 3),
+        ("$NPUDECK no-such-command 2>&-", 2),
+        ("$NPUDECK no-such-command <&- >&- 2>&-", 2),
+        ("$NPUDECK models list <&- >&- 2>&-", 5),
+        ("$NPUDECK models list <&- 2>&-", 0),
+    ],
+)
+def test_closed_streams_leave_the_exit_code(script: str, code: int) -> None:
+    if "/dev/full" in script and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    assert run(script).returncode == code
+
+
+CLOSED = """
+import os
+from backend.cli.diagnostics import prepare_streams
+prepare_streams()
+with open("{path}", "w") as stream:
+    os.write(2, b"of a library")
+    stream.write(str(stream.fileno()))
+"""
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
+    script = tmp_path / "closed.py"
+    script.write_text(CLOSED.format(path=tmp_path / "out"))
+    assert run(f"{sys.executable} {script} <&- >&- 2>&-").returncode == 0
+    assert int((tmp_path / "out").read_text()) > 2
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_no_character_makes_a_stream_raise(encoding: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "文件é😀.toml"
+    recipe.write_text("x")
+    name = str(recipe).encode()
+    for words in ("--help", "data --help", f"models show {recipe}", f"models show {recipe} --json"):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding, "LC_ALL": "C"}
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "backend.cli", *words.split()],
+            capture_output=True,
+            env=environment,
+            check=False,
+        )
+        assert b"Traceback" not in done.stderr, done.stderr
+        if words.endswith("--json"):
+            assert str(recipe) in json.loads(done.stdout.decode(encoding))["problems"][0]["what"]
+        elif encoding == "utf-8" and "show" in words:
+            assert name in done.stderr
+
+
+def test_control_characters_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    error = InputError.because("no such file: \x1b[2Ja\x9b\u202e\udcff\r文\tb", "first\nsecond")
+    assert guard(raising(error)) == 3
+    assert capsys.readouterr().err == (
+        "error: no such file: \\x1b[2Ja\\x9b\\u202e\\udcff\\x0d文\tb\n  why: first\nsecond\n"
+    )

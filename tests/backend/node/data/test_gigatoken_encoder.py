@@ -165,3 +165,16 @@ def test_the_first_difference() -> None:
     assert first_difference(texts, one, ragged([[1], [2, 4], []])) == "b"
     assert first_difference(texts, one, ragged([[1], [2], [3]])) == "b"
     assert first_difference([], ragged([]), Ragged(np.empty(0, np.int32), np.empty(0, np.int64))) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x " * 200 + "a\u0897\u0334", "\U000105d2\u0307 " + "y" * 900, "\u07fd\u0334", "a\u1acf\u0334 b" * 99],
+)
+def test_marks_of_a_newer_unicode_are_left_to_tokenizers(tmp_path: Path, text: str) -> None:
+    folder = byte_level(tmp_path, {})
+    quick, slow = (
+        load_encoder(TokenizerOptions(str(folder), encoder=name)) for name in ("gigatoken", "tokenizers")
+    )
+    assert quick.name == "gigatoken"
+    assert lists(quick.plain(["first", text, "last"])) == lists(slow.plain(["first", text, "last"]))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from backend.node.data.blocks import count_rows
 from backend.node.data.split import split
-from backend.node.job_lines import JobError
+from backend.node.job_lines import JobError, StorageError
 
 
 def together(paths: list[str], *columns: str) -> list[Any]:
@@ -68,9 +69,16 @@ def test_arrays_become_lines(tmp_path: Path) -> None:
         (record["text"], record["n"]) for record in [*records, records[0]]
     ]
     (tmp_path / "c.json").write_text('[{"text": "a"}, oops]')
-    with pytest.raises(JobError, match=r"record 2 of .*c\.json cannot be copied"):
-        split(str(tmp_path), str(tmp_path / "more"), 2)
-    assert not any((tmp_path / "more").iterdir())
+    for folder in (tmp_path / "more", tmp_path / "deep" / "er"):
+        with pytest.raises(JobError, match=r"record 2 of .*c\.json cannot be copied"):
+            split(str(tmp_path), str(folder), 2)
+    assert not (tmp_path / "more").exists()
+    assert not (tmp_path / "deep").exists()
+    # a folder that was there stays
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(JobError, match="cannot be copied"):
+        split(str(tmp_path), str(tmp_path / "mine"), 2)
+    assert not any((tmp_path / "mine").iterdir())
 
 
 def test_text_and_csv(tmp_path: Path) -> None:
@@ -121,3 +129,35 @@ def test_kinds_do_not_mix_and_nothing_is_replaced(tmp_path: Path) -> None:
     Path(path).write_text("old")
     assert split(str(tmp_path / "a.jsonl"), out, 1, force=True) == [path]
     assert Path(path).read_text(encoding="utf-8") == lines(60)
+
+
+def test_folders_that_cannot_be_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines(60), encoding="utf-8")
+    with pytest.raises(JobError, match="the name of the folder is empty") as caught:
+        split(str(path), "", 1)
+    assert (caught.value.field, bool(caught.value.fix)) == ("directory", True)
+    for folder in (path, path / "below"):
+        with pytest.raises(JobError, match=r"a\.jsonl is not a folder") as caught:
+            split(str(path), str(folder), 1)
+        assert caught.value.field == "directory"
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(StorageError, match="the working directory is gone"):
+        split(str(path), "parts", 1)
+
+
+def test_a_full_disk_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines(60), encoding="utf-8")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match=f"no space is left where {tmp_path}/out is written") as caught:
+        split(str(path), str(tmp_path / "out"), 1)
+    assert (caught.value.field, bool(caught.value.fix)) == ("directory", True)
+    assert not (tmp_path / "out").exists()
