@@ -185,10 +185,12 @@ def given(arguments: argparse.Namespace, flag: str) -> bool:
 
 
 def path(text: str) -> str:
-    """A path; `~` at its start, which a shell leaves alone in `--flag=~/x` and in quotes, is a home folder."""
-    expanded = os.path.expanduser(text)
+    """A path; `~` at its start, which a shell leaves alone in `--flag=~/x` and in quotes, is a home."""
+    expanded = os.path.expanduser(text)  # noqa: PTH111 - Path would take away a slash at the end
     if expanded.startswith("~"):
-        words = _("{text!r} begins with the home folder of nobody here; write ./{text} where that is its name")
+        words = _(
+            "{text!r} begins with the home folder of nobody here; write ./{text} where that is its name"
+        )
         raise argparse.ArgumentTypeError(words.format(text=text))
     return expanded
 

@@ -34,6 +34,7 @@ def declare(actions: Commands) -> None:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from backend.cli.data_inspect_report import report_lines
+    from backend.cli.data_next_command import next_command
     from backend.cli.data_settings import FLAGS
     from backend.cli.data_text import look_of_stdout
     from backend.cli.data_tokenizer import recorded_tokenizer, tokenizer_of
@@ -54,9 +55,10 @@ def _inspect(arguments: argparse.Namespace) -> int:
             arguments.map_keys,
             arguments.append_eod,
         )
+    command = next_command(report, arguments)
     if arguments.json:
-        print_json(report)
+        print_json({**report, "command": command})
         return diagnostics.OK
-    for line in report_lines(report, look_of_stdout(full=arguments.full)):
+    for line in report_lines(report, look_of_stdout(full=arguments.full), command):
         print_line(line)
     return diagnostics.OK

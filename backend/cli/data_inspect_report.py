@@ -16,8 +16,9 @@ _LABEL = 12
 _SHOWN_NAMES = 12
 
 
-def report_lines(report: Mapping[str, Any], look: Look) -> Iterator[str]:
-    """What it is, what becomes of it, then examples."""
+def report_lines(report: Mapping[str, Any], look: Look, command: str = "") -> Iterator[str]:
+    """What it is, what becomes of it, examples, then the command that makes training data of it: on a line
+    of its own however long it is, so that it can be pasted."""
     for label, text in _facts(report):
         yield from _labelled(label, text, look)
     if report.get("sets"):
@@ -30,6 +31,10 @@ def report_lines(report: Mapping[str, Any], look: Look) -> Iterator[str]:
     for note in report["notes"]:
         yield ""
         yield from (line.text.rstrip() for line in wrapped(note, look.width))
+    if command:
+        yield ""
+        yield _("to make training data of it:")
+        yield visible(command)
 
 
 def _labelled(label: str, text: str, look: Look) -> Iterator[str]:
@@ -69,31 +74,12 @@ def _handler(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     suggested, used = report["suggested"], report["handler"]
     if suggested and suggested["handler"]:
         yield _("suggested"), f"{suggested['handler']}: {suggested['reason']}"
-        flags = _flags(suggested)
-        if flags:
-            yield "", flags
     elif suggested and suggested["reason"]:
         yield _("suggested"), suggested["reason"]
     for one in report["alternatives"]:
         yield _("or"), f"{one['handler']}: {one['reason']}"
     if used and (not suggested or used != suggested["handler"]):
         yield _("handler"), _("{name}, as asked").format(name=used)
-
-
-def _flags(suggested: Mapping[str, Any]) -> str:
-    """The flags of `data preprocess` that go with the suggestion."""
-    import json
-    import shlex
-
-    parts = ["--handler-name", suggested["handler"]]
-    if suggested.get("json_keys") and list(suggested["json_keys"]) != ["text"]:
-        parts += ["--json-keys", *suggested["json_keys"]]
-    if suggested.get("prompt_type"):
-        parts += ["--prompt-type", suggested["prompt_type"]]
-    if suggested.get("map_keys"):
-        parts += ["--map-keys", json.dumps(suggested["map_keys"], ensure_ascii=False)]
-    # the handler alone has been named already
-    return shlex.join(parts) if len(parts) > 2 else ""
 
 
 def _lengths(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -131,7 +117,7 @@ def _example_lines(report: Mapping[str, Any], look: Look) -> Iterator[str]:
         place = _short(example["place"], report["files"])
         if example["problem"]:
             yield ""
-            yield f"{place}: {example['problem']}"
+            yield visible(f"{place}: {example['problem']}")
             continue
         for part in example["parts"]:
             name = f"{place}, {part['key']}" if len(example["parts"]) > 1 else place
@@ -165,7 +151,7 @@ def _bad_lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield text.format(n=words.count(found))
     for one in report["bad"]:
         field = _(", column {name}").format(name=one["field"]) if one["field"] else ""
-        yield f"  {one['place']}{field}: {one['why']}"
+        yield visible(f"  {one['place']}{field}: {one['why']}")
     more = found - len(report["bad"])
     if more > 0:
         yield "  " + _("and {n} more").format(n=words.count(more))

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import argparse
 import os
+import textwrap
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from backend.cli import data_flags, diagnostics
 from backend.cli.arguments import Commands, add_command
 from backend.cli.data_problems import told_as
+from backend.cli.data_settings import HANDLERS, TEMPLATES, VARIABLES
 from backend.problems import UsageError
 from backend.translation import _
 
 if TYPE_CHECKING:
     from backend.cli.data_settings import Settings
     from backend.node.data.preprocess import Outcome
+
+_WIDTH = 76
+_EXAMPLE = """\
+  npudeck data preprocess --input alpaca.json --output-prefix processed/alpaca \\
+    --tokenizer-name-or-path tokenizers/llama2-13b \\
+    --handler-name GeneralInstructionHandler --seq-length 4096"""
 
 
 def declare(actions: Commands) -> None:
@@ -29,12 +38,36 @@ def declare(actions: Commands) -> None:
         "npudeck data preprocess --input FILE… --output-prefix PREFIX\n"
         "                               --tokenizer-name-or-path FOLDER [option…]"
     )
-    parser.epilog = _(
-        "Takes the arguments of ModelLink's preprocess_data.py. Without --input it reads the variables of "
-        "the guide's 1_preprocess_data.sh: ORIGINAL_TRAIN_DATA_PATH, PROCESSED_DATA_PREFIX, TOKENIZER_PATH, "
-        "TOKENIZER_TYPE, SEQ_LEN, RUN_TYPE. ModelLink's flags that mean nothing here are accepted and named."
-    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = epilog()
     data_flags.add_preprocess_flags(parser)
+
+
+def epilog() -> str:
+    """Example, handlers, templates and variables, at 80 columns."""
+    paragraphs = [
+        _("example:") + "\n" + _EXAMPLE,
+        _listed(_("handlers"), HANDLERS),
+        _listed(_("templates (--prompt-type, for the handlers Alpaca… and Sharegpt…)"), TEMPLATES),
+        _listed(_("variables of the guide's 1_preprocess_data.sh, read without --input"), _variables()),
+        textwrap.fill(
+            _(
+                "Takes the arguments of ModelLink's preprocess_data.py. Those that mean nothing here are "
+                "accepted and named."
+            ),
+            _WIDTH,
+        ),
+    ]
+    return "\n\n".join(paragraphs)
+
+
+def _listed(title: str, names: Sequence[str]) -> str:
+    text = textwrap.fill(", ".join(names), _WIDTH, break_on_hyphens=False)
+    return f"{title}:\n{textwrap.indent(text, '  ')}"
+
+
+def _variables() -> list[str]:
+    return [name for names in VARIABLES.values() for name in names]
 
 
 def _preprocess(arguments: argparse.Namespace) -> int:

@@ -11,7 +11,6 @@ from backend.cli.data_display import Display
 from backend.cli.data_pace import Mark, Pace
 from backend.translation import _
 
-
 # what would be told as 0 says nothing
 _LEAST_SPEED = 0.5
 

@@ -45,6 +45,24 @@ VARIABLES = {
     "seq_length": ("SEQ_LEN",),
     "handler": ("DATA_TYPE", "RUN_TYPE"),
 }
+# for the help, which must not load the node code; the same as there
+HANDLERS = (
+    "GeneralPretrainHandler",
+    "AlpacaPretrainHandler",
+    "GeneralInstructionHandler",
+    "BelleMultiTurnInstructionHandler",
+    "LeetcodePythonInstructionHandler",
+    "MOSSInstructionHandler",
+    "MOSSMultiTurnHandler",
+    "AlpacaStyleInstructionHandler",
+    "SharegptStyleInstructionHandler",
+    "AlpacaStylePairwiseHandler",
+    "SharegptStylePairwiseHandler",
+)
+TEMPLATES = (
+    *("default", "empty", "chatglm2", "chatglm3", "chatglm3_system", "glm4", "chatml", "chatml_de", "qwen"),
+    *("llama3", "mistral", "mixtral", "gemma", "llama2", "alpaca", "deepseek2", "deepseek2-lite"),
+)
 HANDLER_OF_RUN_TYPE = {
     "pretrain": "GeneralPretrainHandler",
     "sft": "GeneralInstructionHandler",
@@ -117,7 +135,10 @@ def _value(key: str, name: str, text: str) -> Any:
     if key == "seq_length":
         if not text.isdecimal() or int(text) < 1:
             raise InputError.because(
-                _("{text!r} is not a whole number of 1 or more").format(text=text), field=name
+                _("{text!r} is not a whole number of 1 or more").format(text=text),
+                "",
+                _("set it to the tokens of a sample, such as 4096"),
+                field=name,
             )
         return int(text)
     if key in _PATHS:
@@ -128,6 +149,7 @@ def _value(key: str, name: str, text: str) -> Any:
             raise InputError.because(
                 _("{text!r} is not a kind of training").format(text=text),
                 _("it is one of {known}").format(known=known),
+                _("set it to one of these, or give --handler-name"),
                 field=name,
             )
         return HANDLER_OF_RUN_TYPE[text]

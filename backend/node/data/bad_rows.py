@@ -65,5 +65,6 @@ def _failure(bad: List[BadRow], fix: str) -> JobError:
     more = len(bad) - 1
     why = first.why
     if more:
-        why = _("{why} ({more} more such rows close by)").format(why=why, more=more)
+        also = _("{why} (one more such row close by)") if more == 1 else _("{why} ({more} more close by)")
+        why = also.format(why=why, more=more)
     return JobError("input", what, why, fix)

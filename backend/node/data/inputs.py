@@ -60,11 +60,13 @@ def _files_of(path: str) -> List[str]:
         files = [name for name in found if os.path.isfile(name)]
         if files:
             return files
-        raise JobError("input", _("no file fits {path}").format(path=path))
+        raise JobError("input", _("no file fits {path}").format(path=path), "", _("see to its spelling"))
     if os.path.exists(path):
         what = _("{path} is not a regular file").format(path=path)
         raise JobError("input", what, _("the data is read more than once"), _("save it to a file"))
-    raise JobError("input", _("no such file: {path}").format(path=path))
+    what = _("no such file: {path}").format(path=path)
+    why = _("it is a link that leads nowhere") if os.path.islink(path) else ""
+    raise JobError("input", what, why, _("give a file, a folder or a pattern"))
 
 
 def left_out(wanted: Union[str, Sequence[str]]) -> List[str]:

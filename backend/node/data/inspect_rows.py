@@ -70,7 +70,7 @@ def inspect_rows(files: Sequence[str], question: Question) -> Dict[str, Any]:
 
 
 def bad_in_words(bad: Sequence[BadRow]) -> Dict[str, Any]:
-    """"bad" and "bad_found" of `inspect_data`."""
+    """ "bad" and "bad_found" of `inspect_data`."""
     listed = [{"place": row.where(), "field": row.field, "why": row.why} for row in bad[:BAD_LISTED]]
     return {"bad": listed, "bad_found": len(bad)}
 

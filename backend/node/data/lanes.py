@@ -111,7 +111,7 @@ class _Child:
             answer = self.pipe.recv()
         except (EOFError, OSError) as error:
             self.process.join(5)
-            what = _("a worker of the data stage was killed")
+            what = _("a worker process was killed")
             why = _("its process ended with code {code}").format(code=self.process.exitcode)
             raise JobError("workers", what, why, _("give fewer workers when memory is short")) from error
         if isinstance(answer, BaseException):

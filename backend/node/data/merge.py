@@ -15,6 +15,7 @@ from backend.node.data.part_settings import Part, check_alike, made_from, read_p
 from backend.node.data.prefix_lock import hold
 from backend.node.data.storage_faults import storage_faults
 from backend.node.data.token_sets import TokenSet, find_sets, halves, without_suffix
+from backend.node.ending import ended_by_signals
 from backend.node.job_lines import JobError
 
 
@@ -41,7 +42,7 @@ def merge(prefixes: Sequence[str], out: str, force: bool = False) -> Dict[str, A
     - "sets": one dict a joined pair: "path" (without .bin/.idx), "key", "sequences", "documents", "tokens",
       "bytes" (of the .bin), "longest" (tokens of a sequence), "parts" (how many pairs went in).
     """
-    with storage_faults("out", out):
+    with ended_by_signals(), storage_faults("out", out):
         _check_names(prefixes, out)
         found = [{one.suffix: one for one in find_sets(prefix)} for prefix in prefixes]
         _check_keys(prefixes, found)
@@ -57,7 +58,7 @@ def merge_folder(folder: str, key: str, out: str, force: bool = False) -> Dict[s
     to the pair `<out>_<key>`.
 
     Raises (also "input", "merge_group_keys") and returns as `merge`; "prefixes" are the pairs."""
-    with storage_faults("out", out):
+    with ended_by_signals(), storage_faults("out", out):
         if not os.path.isdir(folder):
             what = _("no such folder: {folder}").format(folder=folder)
             raise JobError("input", what, "", _("name the folder that the token files are in"))

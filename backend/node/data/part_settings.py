@@ -8,6 +8,8 @@ from gettext import gettext as _
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from backend.node import manifest
+from backend.node.data.recorded import manifest_of
+from backend.node.data.token_sets import without_suffix
 from backend.node.job_lines import JobError
 
 # What decides how a sample is written down; columns and inputs may differ from part to part.
@@ -45,16 +47,8 @@ class Part(NamedTuple):
 
 def find_manifest(prefix: str) -> Optional[Dict[str, Any]]:
     """What describes the files of `prefix`: a preprocessing prefix, or one pair's own."""
-    stem = prefix[:-4] if prefix.endswith((".bin", ".idx")) else prefix
-    folder, name = os.path.split(stem)
-    words = name.split("_")
-    # out_packed_input_ids_document, out_packed_input_ids, …, out
-    for count in range(len(words), 0, -1):
-        start = "_".join(words[:count])
-        found = manifest.read(os.path.join(folder, start + ".json")) if start else None
-        if found is not None and (count == len(words) or _describes(found, name)):
-            return found
-    return None
+    stem = without_suffix(prefix)
+    return manifest.read(stem + ".json") or manifest_of(stem)
 
 
 def read_parts(prefixes: Sequence[str]) -> List[Part]:
@@ -94,11 +88,6 @@ def made_from(parts: Sequence[Part], files: Sequence[str]) -> Dict[str, Any]:
         source["tokenizer"] = (parts[0].found or {})["made_from"].get("tokenizer", [])
     source["settings"] = common
     return source
-
-
-def _describes(found: Dict[str, Any], name: str) -> bool:
-    """Whether the manifest is about the pair `name`, not about another whose name begins like it."""
-    return any(str(output.get("path")) == name + ".bin" for output in found.get("outputs") or [])
 
 
 def _differences(one: Part, other: Part) -> List[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Iterator, List, Sequence, Union
 
 from backend.node import durable
@@ -14,6 +15,7 @@ from backend.node.data.inputs import find_inputs
 from backend.node.data.new_folder import check_folder, made_folder
 from backend.node.data.raw_rows import RawRows, open_raw_rows
 from backend.node.data.storage_faults import storage_faults
+from backend.node.ending import ended_by_signals
 from backend.node.job_lines import JobError
 
 ROWS_MULTIPLE = 50
@@ -35,7 +37,7 @@ def split(
     if not directory:
         what = _("the name of the folder is empty")
         raise JobError("directory", what, "", _("name the folder that the files go to"))
-    with storage_faults("directory", directory):
+    with ended_by_signals(), storage_faults("directory", directory):
         check_folder(directory, "directory")
         return _split(find_inputs(wanted), directory, parts, rows_multiple, force)
 
@@ -44,7 +46,12 @@ def _split(files: List[str], directory: str, parts: int, rows_multiple: int, for
     rows = sum(map(count_rows, files))
     groups = -(-rows // rows_multiple)
     if groups < parts:
-        what = _("{rows} rows cannot be cut into {parts} files").format(rows=f"{rows:,}", parts=parts)
+        text = ngettext(
+            "{rows:,} row cannot be cut into {parts:,} files",
+            "{rows:,} rows cannot be cut into {parts:,} files",
+            rows,
+        )
+        what = text.format(rows=rows, parts=parts)
         why = _("every file takes whole groups of {size} rows").format(size=rows_multiple)
         raise JobError("parts", what, why, _("ask for at most {groups}").format(groups=groups))
     borders = [min(rows, rows_multiple * (groups * part // parts)) for part in range(parts + 1)]

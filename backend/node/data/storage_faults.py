@@ -13,8 +13,8 @@ from backend.node.job_lines import StorageError
 
 @contextlib.contextmanager
 def storage_faults(field: str, place: str) -> Iterator[None]:
-    """Raise StorageError for an OSError of the block; about `field` and `place`, which is being written, where
-    the error itself names no file."""
+    """Raise StorageError for an OSError of the block; about `field` and `place`, which is being written,
+    where the error itself names no file."""
     try:
         yield
     except BrokenPipeError:

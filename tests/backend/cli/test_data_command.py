@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
         "ORIGINAL_TRAIN_DATA_PATH",
         "PROCESSED_DATA_PREFIX",
         "TOKENIZER_PATH",
+        "ORIGINAL_HF_WEIGHT",
+        "DATA_TYPE",
         "RUN_TYPE",
         "SEQ_LEN",
     ):
@@ -104,7 +107,7 @@ def test_variables_that_are_used_are_said(
     ("raised", "code", "says"),
     [
         (JobError("handler", "there is no handler X"), 3, "error: --handler-name: there is no handler X"),
-        (OSError(28, "No space left on device", "/o"), 5, "error: /o: No space left on device"),
+        (OSError(28, "No space left on device", "/o"), 5, "error: no space is left where /o is written"),
         (ModuleNotFoundError("No module named 'tokenizers'", name="tokenizers"), 5, "install npudeck[train]"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
@@ -219,6 +222,8 @@ def test_verify_says_no(npudeck: Npudeck, data: Path) -> None:
     code, out, _err = npudeck("verify", data / "v", "--json")
     assert code == 1
     assert json.loads(out)["findings"][0]["document"] == 0
+    (data / "v.json").unlink()
+    assert npudeck("verify", data / "v", "--vocab-size", 10_000)[0] == 1
     assert npudeck("verify", data / "v", "--vocab-size", 10_001)[0] == 0
     assert npudeck("verify", data / "nothing")[0] == 3
 
@@ -241,6 +246,33 @@ def test_parts_have_the_bytes_of_one_go(npudeck: Npudeck, data: Path) -> None:
         for ending in ("bin", "idx"):
             joined = data / f"joined_{key}_document.{ending}"
             assert joined.read_bytes() == (data / f"whole_{key}_document.{ending}").read_bytes()
+    # the tokenizer is known by the description beside the result
+    code, out, _err = npudeck("show", data / "joined", "--doc", 100)
+    assert (code, "101" in out) == (0, True)
+    code, out, _err = npudeck("verify", data / "joined")
+    assert (code, "vocabulary" in out) == (0, False)
+
+
+@pytest.mark.torch
+def test_parts_that_do_not_go_together(npudeck: Npudeck, data: Path) -> None:
+    assert made(npudeck, data, "m0", "--json-keys", "output")[0] == 0
+    assert made(npudeck, data, "m1", "--json-keys", "output", "--append-eod")[0] == 0
+    words = ("merge", data / "m0", data / "m1", data / "mixed")
+    code, out, err = npudeck(*words, "--json")
+    assert code == 3
+    assert json.loads(out)["problems"][0]["field"] == "PREFIX"
+    assert "append_eod: false and true" in err
+    assert npudeck(*words, "--force")[0] == 0
+    (data / "busy.lock").touch()
+    import fcntl
+
+    with (data / "busy.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, _out, err = npudeck("merge", data / "m0", data / "m0_output_document", data / "busy")
+        assert code == 3
+        code, _out, err = npudeck("merge", data / "m0", data / "busy")
+        assert code == 6
+    assert "error: OUT: another process is writing" in err
 
 
 @pytest.mark.torch
@@ -294,3 +326,108 @@ def test_bad_rows(npudeck: Npudeck, data: Path) -> None:
     assert code == 0
     assert "line 2" in err
     assert "bad                     1" in out
+
+
+def test_a_template_that_is_missing_lists_them_all(npudeck: Npudeck, tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    (tmp_path / "a.jsonl").write_text(json.dumps(ROWS[0]))
+    code, _out, err = npudeck(
+        *("preprocess", "--input", tmp_path / "a.jsonl", "--output-prefix", tmp_path / "a"),
+        *("--tokenizer-name-or-path", tmp_path, "--handler-name", "AlpacaStyleInstructionHandler"),
+    )
+    assert code == 3
+    assert "deepseek2-lite" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--json-keys", ""], "the name of a column is empty"),
+        (["--vocab-file", "~nobody-of-this-name/x"], "write ./~nobody-of-this-name/x"),
+    ],
+)
+def test_names_that_are_none(
+    words: list[str], says: str, npudeck: Npudeck, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        npudeck(*GIVEN, *words)
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_tilde_is_the_home_folder(
+    npudeck: Npudeck, jobs: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    words = ("--input", "~/a.json", "--output-prefix=~/out/a", "--tokenizer-name-or-path", "~/tok")
+    assert npudeck("preprocess", *words)[0] == 0
+    monkeypatch.setenv("ORIGINAL_TRAIN_DATA_PATH", "~/a.json")
+    assert npudeck("preprocess", *words[2:])[0] == 0
+    for job in jobs:
+        found = job["input"], job["output_prefix"], job["tokenizer"]
+        assert found == ("/home/me/a.json", "/home/me/out/a", "/home/me/tok")
+    monkeypatch.setenv("PROCESSED_DATA_PREFIX", "~nobody-of-this-name/x")
+    code, _out, err = npudeck("preprocess", "--tokenizer-name-or-path", "tok")
+    assert code == 3
+    assert "PROCESSED_DATA_PREFIX: '~nobody-of-this-name/x' begins with" in err
+
+
+def test_broken_first_records_are_the_cause(npudeck: Npudeck, tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    (tmp_path / "a.jsonl").write_text('{"text": oops}\n[1]\n')
+    code, out, _err = npudeck("inspect", tmp_path / "a.jsonl")
+    assert code == 0
+    assert "no record at the start can be read; line 1 of a.jsonl: not JSON" in " ".join(out.split())
+    assert f"  line 2 of {tmp_path}/a.jsonl: " in out
+    assert "(none)" not in out
+
+
+@pytest.mark.torch
+def test_the_command_that_inspect_suggests_works(
+    npudeck: Npudeck, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
+    rows = [{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}]
+    (data / "it's 1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, out, _err = npudeck(
+        "inspect", "it's 1.jsonl", "--tokenizer-name-or-path", "tok", "--seq-length", 64
+    )
+    assert code == 0
+    line = out.splitlines()[-1]
+    assert line.startswith("npudeck data preprocess --input ")
+    code, out, err = npudeck(*shlex.split(line)[2:])
+    assert code == 0, err
+    assert (data / "processed" / "it's 1_packed_labels_document.idx").is_file()
+    # of the handler that was asked for
+    code, out, _err = npudeck(
+        "inspect", "a.jsonl", "--handler-name", "GeneralPretrainHandler", "--json-keys", "output"
+    )
+    assert out.splitlines()[-1] == (
+        "npudeck data preprocess --input a.jsonl --tokenizer-name-or-path TOKENIZER_FOLDER "
+        "--handler-name GeneralPretrainHandler --json-keys output --output-prefix processed/a"
+    )
+    code, out, _err = npudeck("inspect", "processed/it's 1")
+    assert "already preprocessed (token files)" in out
+    assert "npudeck data preprocess" not in out
+
+
+def test_the_help_names_handlers_templates_and_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("numpy")
+    from backend.cli import data_settings
+    from backend.node.data.handlers.choose import HANDLERS
+    from backend.node.data.handlers.templates import TEMPLATES
+
+    assert list(data_settings.HANDLERS) == list(HANDLERS)
+    assert list(data_settings.TEMPLATES) == list(TEMPLATES)
+    with pytest.raises(SystemExit):
+        command_line.main(["data", "preprocess", "--help"])
+    out = capsys.readouterr().out
+    for name in (
+        *HANDLERS,
+        *TEMPLATES,
+        "DATA_TYPE",
+        "ORIGINAL_HF_WEIGHT",
+        "npudeck data preprocess --input a",
+    ):
+        assert name in out
+    assert max(map(len, out.splitlines())) <= 80

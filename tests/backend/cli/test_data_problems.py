@@ -7,8 +7,8 @@ import errno
 import pytest
 
 from backend.cli.data_problems import told_as
-from backend.node.job_lines import JobError, StorageError
-from backend.problems import InputError, LocalError, NpudeckError
+from backend.node.job_lines import BusyError, JobError, StorageError
+from backend.problems import ConflictError, InputError, LocalError, NpudeckError
 
 
 def told(error: BaseException) -> NpudeckError:
@@ -27,6 +27,26 @@ def test_a_job_error_is_about_the_flag() -> None:
         "the longest has 9",
         "give 10",
     )
+
+
+def test_another_process_is_a_conflict() -> None:
+    error = told(BusyError("seq_length", "busy", "it holds x.lock", "wait"))
+    assert isinstance(error, ConflictError)
+    assert error.problems[0].field == "--seq-length"
+
+
+def test_a_template_is_one_of_those_there_are() -> None:
+    fix = told(JobError("prompt_type", "needs one")).problems[0].fix
+    assert fix.startswith("give one of default, ")
+
+
+def test_machine_errors_name_the_path_and_what_to_do() -> None:
+    for number in (errno.ENOSPC, errno.EACCES, errno.EIO):
+        problem = told(OSError(number, "No", "/d/x.bin")).problems[0]
+        assert "/d/x.bin" in problem.what
+        assert problem.why == "No"
+        assert problem.fix
+    assert told(OSError(errno.EIO, "Input/output error")).problems[0].what == "Input/output error"
 
 
 def test_a_key_without_flag_keeps_its_name() -> None:

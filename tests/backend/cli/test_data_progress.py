@@ -55,8 +55,19 @@ def test_a_job_in_words() -> None:
         "remark the encoder gigatoken is not there",
         "move 100/1000 5,000 records",
         "move 400/1000 20,000 records  1.50 M tokens/s  4.0 s left",
-        "move 1000/1000 50,000 records  1.50 M tokens/s",
+        "move 1000/1000 50,000 records  1.29 M tokens/s",
     ]
+
+
+def test_a_speed_of_nothing_is_not_told() -> None:
+    heard = Heard()
+    tell = JobProgress(heard)
+    tell(Told(100, 1000, 5_000, 100, 1.0))
+    tell(Told(200, 1000, 9_000, 100, 3.0))
+    tell(Told(1000, 1000, 9_000, 100, 20.0))
+    tell(Told(1000, 1000, 9_000, 100, 40.0))
+    assert heard.said[1] == "move 200/1000 9,000 records  16 s left"
+    assert heard.said[-1] == "move 1000/1000 9,000 records  2 tokens/s"
 
 
 def test_a_log_interval_is_a_line_every_so_many_records() -> None:

@@ -18,6 +18,7 @@ COUNTS = {
     "dropped": 40,
     "longest": 9_120,
     "longest_record": 1_711,
+    "longest_kept": 4_090,
     "tokens": 8_123_456,
     "sequences": 51_960,
     "documents": 51_992,
@@ -42,9 +43,9 @@ def test_instruction_data_counts_samples() -> None:
     assert list(data_summary.outcome_lines(made, job, seconds=62.0)) == [
         "records            52,002",
         "samples            51,960  SN of the recipe",
-        "tokens          8,123,456  the longest sequence has 9,120 (record 1,711)",
+        "tokens          8,123,456  the longest kept has 4,090",
         "empty                   3  no text: nothing is written for them",
-        "dropped                40  4,096 tokens or more",
+        "dropped                40  4,096 tokens or more; the longest has 9,120 (record 1,711)",
         "skipped                 7  by the handler's rules; listed in the manifest",
         "bad                     2  left out as asked; listed in the manifest",
         "",
@@ -94,11 +95,11 @@ def test_merged_parts() -> None:
         "bytes": 55_165_436,
         "parts": 2,
     }
-    result = {"sets": [one], "left_out": [{"key": "input", "missing_in": ["/d/b"]}]}
-    assert list(data_summary.merged_lines(result)) == [
+    assert list(data_summary.merged_lines({"sets": [one, {**one, "parts": 1}]})) == [
         "/d/y_text_document",
         "  2 parts: 60,032 sequences, 13,791,359 tokens, 55 MB",
-        "input is left out: /d/b has none",
+        "/d/y_text_document",
+        "  1 part: 60,032 sequences, 13,791,359 tokens, 55 MB",
     ]
 
 
@@ -286,20 +287,10 @@ def test_data_of_no_known_shape() -> None:
     assert "suggested   no handler knows these columns" in lines
 
 
-def test_the_flags_that_go_with_a_suggestion() -> None:
-    suggested = {
-        "handler": "AlpacaStyleInstructionHandler",
-        "reason": "it has them",
-        "json_keys": ["text"],
-        "prompt_type": "qwen",
-        "map_keys": {"prompt": "问题"},
-    }
-    lines = list(data_inspect_report.report_lines(inspected(suggested=suggested), Look()))
-    at = lines.index("suggested   AlpacaStyleInstructionHandler: it has them")
-    assert " ".join(line.strip() for line in lines[at + 1 : at + 3]) == (
-        '--handler-name AlpacaStyleInstructionHandler --prompt-type qwen --map-keys \'{"prompt": "问题"}\''
-    )
-    assert "handler     GeneralInstructionHandler, as asked" in lines
+def test_the_command_is_one_line() -> None:
+    command = "npudeck data preprocess --input " + "x" * 200
+    lines = list(data_inspect_report.report_lines(inspected(), Look(), command))
+    assert lines[-3:] == ["", "to make training data of it:", command]
 
 
 @pytest.mark.parametrize("width", [60, 80])

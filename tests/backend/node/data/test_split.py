@@ -161,3 +161,10 @@ def test_a_full_disk_names_the_folder(tmp_path: Path, monkeypatch: pytest.Monkey
         split(str(path), str(tmp_path / "out"), 1)
     assert (caught.value.field, bool(caught.value.fix)) == ("directory", True)
     assert not (tmp_path / "out").exists()
+
+
+def test_one_row_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines(1), encoding="utf-8")
+    with pytest.raises(JobError, match="1 row cannot be cut into 2 files"):
+        split(str(path), str(tmp_path / "out"), 2)
