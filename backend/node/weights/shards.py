@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 from backend.node import durable
 from backend.node.job_lines import JobError
 from backend.node.weights.safe_load import load_tensors
+from backend.node.weights.tree_folder import RANK_FILE, TRACKER
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TRACKER = "latest_checkpointed_iteration.txt"
-RANK_FILE = "model_optim_rng.pt"
 EXTRA_STATE = "_extra_state"
 CHECKPOINT_VERSION = 3.0
 _PLAIN = (type(None), bool, int, float, str, list, tuple)
@@ -109,7 +108,8 @@ def save_rank(
 
     `model` has flat mcore names; `extra` becomes more top-level keys (optimizer, rng_state, ...) and must
     hold only tensors and builtin containers of builtin values, so that it loads without running code; `args`
-    holds only builtin values. Raises JobError when the file cannot be written; nothing half-written stays.
+    holds only builtin values and dtypes. Raises JobError when the file cannot be written; nothing
+    half-written stays.
     """
     folder = os.path.join(
         iteration_directory(directory, iteration), rank_directory_name(tp_rank, pp_rank, pp)
@@ -125,7 +125,8 @@ def write_rank_file(
     import torch
 
     for name, value in args.items():
-        if not isinstance(value, _PLAIN):
+        # args.params_dtype is an object of torch, which loads without running code too.
+        if not isinstance(value, (*_PLAIN, torch.dtype)):
             raise TypeError(f"args.{name} is a {type(value).__name__}, not a builtin value")
     content = {
         "args": argparse.Namespace(**args),

@@ -5,7 +5,7 @@ In the legacy format `/` is a level of nested dicts; mcore is flat.
 
 from __future__ import annotations
 
-from typing import Dict, NamedTuple
+from typing import Dict, Iterable, NamedTuple, Optional
 
 MCORE_LAYER = "decoder.layers.{layer}."
 LEGACY_LAYER = "language_model/encoder/layers.{layer}."
@@ -66,3 +66,17 @@ FORMATS = {
         tied_head_state=False,
     ),
 }
+
+
+def format_of(names: Iterable[str]) -> Optional[str]:
+    """The format of a rank's file by the paths of its tensors ("model/decoder.layers.0.…"); None when they
+    are of neither."""
+    for name in names:
+        top, _slash, rest = name.partition("/")
+        if not top.startswith("model"):
+            continue
+        if rest.startswith(("language_model/", "word_embeddings_for_head/")):
+            return "legacy"
+        if rest.startswith(("decoder.", "embedding.", "output_layer.")):
+            return "mcore"
+    return None

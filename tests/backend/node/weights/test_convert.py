@@ -9,7 +9,7 @@ import pytest
 from hf_models import ARCHITECTURE, config, job_for, tensors, write_model
 
 from backend.node.job_lines import JobError
-from backend.node.weights import convert, shards
+from backend.node.weights import convert, output_folder, shards
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -63,7 +63,7 @@ def test_an_unchanged_job_is_not_done_twice(
     output = tmp_path / "tree"
     convert.run(job_for(model, output))
     inode = output.stat().st_ino
-    assert '"rank files"' in capsys.readouterr().out
+    assert '"unit": "bytes"' in capsys.readouterr().out
     convert.run(job_for(model, output))
     assert capsys.readouterr().out.startswith("up to date")
     assert output.stat().st_ino == inode
@@ -102,9 +102,19 @@ def test_the_directory_of_somebody_else_is_refused(model: Path, tmp_path: Path) 
     output = tmp_path / "tree"
     output.mkdir()
     (output / "notes").write_text("mine")
-    with pytest.raises(JobError, match="was not made by this stage"):
+    with pytest.raises(JobError, match="was not made by this program"):
         convert.run(job_for(model, output))
     assert snapshot(output) == {"notes": b"mine"}
+
+
+def test_a_training_carries_the_arguments_on(model: Path, tmp_path: Path) -> None:
+    output = tmp_path / "tree"
+    convert.run(job_for(model, output))
+    args = dict(vars(shards.read_rank(str(output), 0, 0, 2, 2)["args"]))
+    shards.save_rank(str(tmp_path / "saved"), 20, 0, 0, 2, 2, {}, {}, args)
+    shards.publish(str(tmp_path / "saved"), 20)
+    assert vars(shards.read_rank(str(tmp_path / "saved"), 0, 0, 2, 2)["args"]) == args
+    assert args["params_dtype"] is torch.bfloat16
 
 
 def test_an_empty_directory_is_used(model: Path, tmp_path: Path) -> None:
@@ -147,11 +157,11 @@ def without(name: str) -> dict[str, Any]:
         (lambda: without("model.norm.weight"), {}, "1 tensors are missing"),
         (lambda: {**tensors(), "model.layers.3.mlp.up_proj.weight": torch.zeros(2)}, {}, "have no place"),
         (lambda: {**tensors(), "lm_head.weight": torch.zeros(10, 16)}, {}, r"has the shape \[10, 16\]"),
-        (tensors, {"num_hidden_layers": 4}, "num_hidden_layers is 4"),
+        (tensors, {"num_hidden_layers": 4}, "layers is 4"),
         (tensors, {"rope_theta": 5e6}, "rope_theta is 5000000.0"),
         (tensors, {"rope_scaling": {"type": "linear", "factor": 2}}, "scales its rotary"),
-        (tensors, {"tie_word_embeddings": True}, "tie_word_embeddings is True"),
-        (tensors, {"torch_dtype": "int8"}, "unknown torch_dtype"),
+        (tensors, {"tie_word_embeddings": True}, "tie_embeddings is True"),
+        (tensors, {"torch_dtype": "int8"}, "torch_dtype is int8"),
     ],
 )
 def test_a_model_that_is_not_the_one_is_refused(
@@ -222,7 +232,7 @@ def test_a_cut_off_file_is_named(model: Path, tmp_path: Path) -> None:
 
 def test_no_room_is_said_before_writing(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(convert.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(output_folder.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(JobError, match="GB free"):
         convert.run(job_for(model, tmp_path / "tree"))
     assert os.listdir(tmp_path) == ["hf"]

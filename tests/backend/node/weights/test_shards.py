@@ -138,9 +138,9 @@ def test_nothing_in_a_file_runs(tmp_path: Path, load: object) -> None:
     assert not (tmp_path / "hit").exists()
 
 
-def test_args_are_builtin_values(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match=r"args\.params_dtype"):
-        shards.save_rank(str(tmp_path), 1, 0, 0, 1, 1, {}, {}, {"params_dtype": torch.float16})
+def test_args_are_builtin_values_and_dtypes(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"args\.save"):
+        shards.save_rank(str(tmp_path), 1, 0, 0, 1, 1, {}, {}, {"save": Path("/somewhere")})
 
 
 def test_a_failed_save_leaves_the_last_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

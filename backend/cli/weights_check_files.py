@@ -1,0 +1,55 @@
+"""`npudeck weights check-files DIR`: the files beside the weights that a model needs."""
+
+from __future__ import annotations
+
+import argparse
+
+from backend.cli import diagnostics
+from backend.cli.arguments import Commands, add_command, add_json
+from backend.cli.data_problems import told_as
+from backend.problems import UsageError
+from backend.translation import _
+
+_NAMES = {
+    "directory": "DIR",
+    "hf_directory": "DIR",
+    "like_directory": "--like",
+    "output_directory": "--fix-into",
+}
+
+
+def declare(actions: Commands) -> None:
+    parser = add_command(
+        actions,
+        "check-files",
+        _("see whether config, tokenizer and code of a model are whole; exit code 1 when they are not"),
+        _check_files,
+    )
+    parser.add_argument("directory", metavar="DIR", help=_("folder of the Hugging Face model"))
+    parser.add_argument("--like", metavar="HF_DIR", help=_("name the files of the original that DIR has not"))
+    parser.add_argument(
+        "--fix-into",
+        metavar="OUT_DIR",
+        help=_("write the files there with the known changes that training needs; DIR stays as it is"),
+    )
+    parser.add_argument("--overwrite", action="store_true", help=_("replace an OUT_DIR that is there"))
+    add_json(parser)
+
+
+def _check_files(arguments: argparse.Namespace) -> int:
+    from backend.cli.output import print_json, print_line
+    from backend.cli.weights_check_files_report import report_lines
+
+    if arguments.overwrite and arguments.fix_into is None:
+        what, fix = _("nothing is written"), _("give --fix-into, or leave it out")
+        raise UsageError.because(what, "", fix, field="--overwrite")
+    with told_as(_NAMES):
+        from backend.node.weights.check_files import check_files
+
+        report = check_files(arguments.directory, arguments.fix_into, arguments.like, arguments.overwrite)
+    if arguments.json:
+        print_json(report)
+    else:
+        for line in report_lines(report):
+            print_line(line)
+    return diagnostics.OK if report["sound"] else diagnostics.NO

@@ -1,0 +1,34 @@
+"""`npudeck weights inspect DIR`: what the weights in a folder are, and whether all of them are there."""
+
+from __future__ import annotations
+
+import argparse
+
+from backend.cli import diagnostics
+from backend.cli.arguments import Commands, add_command, add_json
+from backend.cli.data_problems import told_as
+from backend.translation import _
+
+
+def declare(actions: Commands) -> None:
+    parser = add_command(
+        actions, "inspect", _("what weights are; exit code 1 when something is missing"), _inspect
+    )
+    parser.add_argument("directory", metavar="DIR", help=_("a model, a checkpoint or an adapter"))
+    add_json(parser)
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from backend.cli.output import print_json, print_line
+    from backend.cli.weights_inspect_report import report_lines
+
+    with told_as({"directory": "DIR"}):
+        from backend.node.weights.inspect_weights import inspect_weights
+
+        report = inspect_weights(arguments.directory)
+    if arguments.json:
+        print_json(report)
+    else:
+        for line in report_lines(report):
+            print_line(line)
+    return diagnostics.OK if report["complete"] else diagnostics.NO

@@ -1,0 +1,47 @@
+"""Carry out a conversion: progress on stderr, what was made on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from backend.cli import diagnostics
+from backend.cli.data_problems import told_as
+from backend.translation import _
+
+if TYPE_CHECKING:
+    from backend.cli.weights_progress import Told
+
+
+class Outcome(Protocol):
+    """Whether nothing had to be done, and the description of what is there now."""
+
+    @property
+    def up_to_date(self) -> bool: ...
+    @property
+    def manifest(self) -> dict[str, Any]: ...
+
+
+Run = Callable[[dict[str, Any], "Callable[[Told], None]"], Outcome]
+
+
+def carry_out(
+    load: Callable[[], Run], job: dict[str, Any], names: Mapping[str, str], arguments: argparse.Namespace
+) -> int:
+    """`load` imports the action, so that a missing library is told like any other problem."""
+    from backend.cli.data_display import display
+    from backend.cli.weights_progress import WeightsProgress
+    from backend.cli.weights_summary import print_outcome
+
+    started = time.monotonic()
+    with told_as(names):
+        run = load()
+        with display(quiet=arguments.quiet, start=_("reading names and shapes")) as shown:
+            outcome = run(job, WeightsProgress(shown))
+    seconds = None if outcome.up_to_date else time.monotonic() - started
+    # remarks have been made on the way, but where nobody wanted them or nothing had to be done
+    notes = arguments.quiet or outcome.up_to_date
+    print_outcome(outcome.manifest, job, seconds=seconds, notes=notes, json=arguments.json)
+    return diagnostics.OK

@@ -1,0 +1,41 @@
+"""`npudeck weights verify A B`: are these the same weights?"""
+
+from __future__ import annotations
+
+import argparse
+
+from backend.cli import diagnostics
+from backend.cli.arguments import Commands, add_command, add_json
+from backend.cli.data_problems import told_as
+from backend.translation import _
+
+
+def declare(actions: Commands) -> None:
+    parser = add_command(
+        actions, "verify", _("see whether two are the same weights; exit code 1 when they differ"), _verify
+    )
+    for name in ("A", "B"):
+        parser.add_argument(
+            name.lower(), metavar=name, help=_("Hugging Face model or Megatron checkpoint, of any layout")
+        )
+    parser.add_argument("--quiet", action="store_true", help=_("no progress"))
+    add_json(parser)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from backend.cli.data_display import display
+    from backend.cli.output import print_json, print_line
+    from backend.cli.weights_progress import WeightsProgress
+    from backend.cli.weights_verify_report import report_lines, without_strange_numbers
+
+    with told_as({"a": "A", "b": "B"}):
+        from backend.node.weights.verify_weights import verify_weights
+
+        with display(quiet=arguments.quiet, start=_("reading names and shapes")) as shown:
+            report = verify_weights(arguments.a, arguments.b, WeightsProgress(shown))
+    if arguments.json:
+        print_json(without_strange_numbers(report))
+    else:
+        for line in report_lines(report):
+            print_line(line)
+    return diagnostics.OK if report["equal"] else diagnostics.NO

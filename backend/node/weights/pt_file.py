@@ -1,0 +1,114 @@
+"""One file of torch (`.pt`, `.bin`), mapped: a zip of stored members, one of which is a small pickle.
+
+Source of the format: what torch 2.1 to 2.13 write (`data.pkl`, `byteorder`, `version`, `data/<key>`). Files
+of torch before 1.6 are read as well.
+"""
+
+from __future__ import annotations
+
+import math
+from gettext import gettext as _
+from typing import TYPE_CHECKING, Any, Dict, List
+
+from backend.node.job_lines import JobError
+from backend.node.weights.arrays import ITEM_BYTES, Array
+from backend.node.weights.mapped_file import MappedFile, can_be_shape
+from backend.node.weights.pt_allowed import Refused
+from backend.node.weights.pt_archive import PtArchive
+from backend.node.weights.pt_legacy import PtLegacy, is_legacy
+from backend.node.weights.pt_structure import structure_of
+from backend.node.weights.pt_values import TensorRef
+from backend.node.weights.tensor_source import TensorInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class PtFile:
+    """A TensorSource over one file; names are paths ("model/language_model/…"), or plain for a flat file.
+
+    `structure`: the nested content with a TensorInfo for every tensor; a Namespace is a dict. `content`: the
+    same without the tensors. Raises JobError about `field` when the file is damaged, truncated, or asks for
+    more than the list in `pt_allowed` holds.
+    """
+
+    def __init__(self, path: str, field: str = "") -> None:
+        self.path = path
+        self.files = [path]
+        self._field = field
+        try:
+            self._file = MappedFile(path)
+            file = self._file
+            self._archive = PtLegacy(file) if is_legacy(file) else PtArchive(path, file)
+            parts = structure_of(self._archive.content)
+            self._starts = {name: self._start(name, tensor) for name, tensor in parts.tensors.items()}
+        except (OSError, Refused) as error:
+            what = _("cannot read {path}").format(path=path)
+            why = getattr(error, "strerror", None) or str(error)
+            raise JobError(field, what, why, _("fetch or make the file again")) from error
+        self._tensors: Dict[str, TensorRef] = parts.tensors
+        self.structure: Any = parts.nested
+        self.content: Any = parts.rest
+
+    def names(self) -> List[str]:
+        """In the order of the pickle."""
+        return list(self._tensors)
+
+    def info(self, name: str) -> TensorInfo:
+        tensor = self._tensor(name)
+        return TensorInfo(tensor.shape, tensor.storage.dtype)
+
+    def get(self, name: str) -> Array:
+        """A view of the file; a copy where the tensor is a view whose values do not lie together."""
+        tensor = self._tensor(name)
+        flat = self._file.array(self._starts[name], _extent(tensor), tensor.storage.dtype)
+        return Array(_shaped(flat.data, tensor), flat.dtype)
+
+    def release(self, name: str) -> None:
+        tensor = self._tensor(name)
+        size = ITEM_BYTES[tensor.storage.dtype]
+        self._file.release(self._starts[name], _extent(tensor) * size)
+
+    def _tensor(self, name: str) -> TensorRef:
+        try:
+            return self._tensors[name]
+        except KeyError:
+            what = _("there is no tensor {name} in {path}").format(name=name, path=self.path)
+            raise JobError(self._field, what) from None
+
+    def _start(self, name: str, tensor: TensorRef) -> int:
+        """Where the first value is, in bytes from the start of the file. Raises Refused."""
+        held = tensor.storage
+        size = ITEM_BYTES[held.dtype]
+        start, nbytes = self._archive.storage(held.key)
+        if held.values * size > nbytes or tensor.offset + _extent(tensor) > held.values:
+            raise Refused(_("the tensor {name} reaches beyond its storage").format(name=name))
+        # Strides of 0 could name more values than there is memory.
+        if math.prod(tensor.shape) > held.values or not can_be_shape(tensor.shape):
+            raise Refused(_("the tensor {name} has more values than its storage").format(name=name))
+        return start + tensor.offset * size
+
+
+def _extent(tensor: TensorRef) -> int:
+    """How many values lie between the first and the last, both included."""
+    if 0 in tensor.shape:
+        return 0
+    return 1 + sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.strides))
+
+
+def _shaped(flat: NDArray[Any], tensor: TensorRef) -> NDArray[Any]:
+    if _lies_together(tensor):
+        return flat.reshape(tensor.shape)
+    import numpy as np
+
+    steps = [stride * flat.itemsize for stride in tensor.strides]
+    return np.ascontiguousarray(np.lib.stride_tricks.as_strided(flat, tensor.shape, steps, writeable=False))
+
+
+def _lies_together(tensor: TensorRef) -> bool:
+    expected = 1
+    for length, stride in zip(reversed(tensor.shape), reversed(tensor.strides)):
+        if length != 1 and stride != expected:
+            return 0 in tensor.shape
+        expected *= length
+    return True

@@ -1,0 +1,160 @@
+"""A Hugging Face model to a Megatron tree, cut for a layout of ranks: one tensor in memory at a time."""
+
+from __future__ import annotations
+
+import os
+from gettext import gettext as _
+from typing import Any, Dict, List
+
+from backend.node.weights import weights_manifest
+from backend.node.weights.arrays import FP32, Array
+from backend.node.weights.casting import cast
+from backend.node.weights.conversion_job import ConversionJob, read_conversion_job
+from backend.node.weights.families import mapping
+from backend.node.weights.hf_folder import INDEXES, SINGLE, HfFolder
+from backend.node.weights.hf_plan import source_names
+from backend.node.weights.layout import check_division, make_layout, pad_vocabulary
+from backend.node.weights.model import HF_NAMES, Model
+from backend.node.weights.model_config import model_of_architecture, read_model
+from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
+from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say
+from backend.node.weights.rank_writer import Rank, write_ranks
+from backend.node.weights.settle import settle
+from backend.node.weights.tally import Tally
+from backend.node.weights.tensor_cuts import piece, place_of
+from backend.node.weights.tensor_source import Produce, TensorSource
+from backend.node.weights.tree_plan import RankPlan
+from backend.node.weights.tree_target import Target, describe_ranks, new_rows
+from backend.node.weights.weights_check import check_hf, check_same_model
+
+__all__ = ["Outcome", "Progress", "run"]
+
+# Families whose scripts of the guide's time are for mcore only; all others were trained in legacy form.
+_MCORE_FAMILIES = ("qwen2", "glm4")
+_WIDTH = {"bf16": 8, "fp16": 11, "fp32": 24, "fp64": 53}
+
+
+def run(job: Dict[str, Any], tell: Tell = print_lines) -> Outcome:
+    """Needs hf_directory, output_directory, tensor_parallel and pipeline_parallel. Raises JobError; then the
+    output directory is as it was before."""
+    needed = ("hf_directory", "output_directory", "tensor_parallel", "pipeline_parallel")
+    wanted = read_conversion_job(job, needed)
+    try:
+        return _run(wanted, tell)
+    except OSError as error:
+        raise storage_error(error, wanted.output_directory) from error
+
+
+def _run(job: ConversionJob, tell: Tell) -> Outcome:
+    source = _open(job)
+    model = read_model(source.config) if job.architecture is None else _recipe_model(job, source, tell)
+    target = _target(job, model, source)
+    sources = weights_manifest.made_from(job, "to-megatron", source.files)
+    current = None if job.dry_run else weights_manifest.up_to_date(job.output_directory, sources, tell)
+    if current is not None:
+        return current
+    if source.weight_files:
+        check_hf(model, source)
+    plans = target.plans()
+    nbytes = sum(plan.nbytes for plan in plans.values())
+    details = weights_manifest.describe(
+        model, target.format, target.dtype, target.layout, target.padded_vocab
+    )
+    notes = _dtype_notes(model, target.dtype, tell)
+    if job.dry_run:
+        return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes))
+    check_target(job.output_directory, job.overwrite)
+    check_room(job.output_directory, nbytes)
+    with new_folder(job.output_directory, job.overwrite) as folder:
+        tally = Tally(nbytes, tell)
+        worker = _Cutter(source, target, tally)
+        args = target.args(job.hf_directory, job.output_directory)
+        paths = write_ranks(folder, plans, args, worker.producer, tally, job.memory_bytes)
+        details["notes"] = notes + tally.say_notes()
+        counts = {"rank_files": len(paths), **tally.counts(), "seconds": round(tally.seconds, 3)}
+        return Outcome(False, weights_manifest.write(folder, sources, counts, paths, details))
+
+
+def _open(job: ConversionJob) -> HfFolder:
+    """A dry run needs no weights: config.json says all their names and shapes."""
+    names = (*INDEXES, *SINGLE)
+    present = any(os.path.isfile(os.path.join(job.hf_directory, name)) for name in names)
+    return HfFolder(job.hf_directory, weights=present or not job.dry_run)
+
+
+def _recipe_model(job: ConversionJob, source: HfFolder, tell: Tell) -> Model:
+    """The recipe's model, which config.json must describe too."""
+    expected = model_of_architecture(job.architecture or {})
+    found = read_model(source.config, family=expected.family)
+    for note in check_same_model(found, expected, job.hf_directory):
+        say(tell, note)
+    return found._replace(family=expected.family)
+
+
+def _target(job: ConversionJob, model: Model, source: HfFolder) -> Target:
+    layout = make_layout(
+        model.layers,
+        job.tensor_parallel,
+        job.pipeline_parallel,
+        job.layers_per_stage,
+        job.layers_per_virtual_stage,
+    )
+    check_division(model, layout.tp)
+    default = "mcore" if model.family in _MCORE_FAMILIES else "legacy"
+    padded = pad_vocabulary(model.vocab, layout.tp, job.make_vocab_size_divisible_by, job.padded_vocab_size)
+    dtype = job.dtype or model.dtype or stored_dtype(source)
+    return Target(model, layout, job.format or default, dtype, padded, job.make_vocab_size_divisible_by)
+
+
+def stored_dtype(source: TensorSource) -> str:
+    """The widest floating-point dtype among the tensors: for a model whose config does not say one."""
+    found = {source.info(name).dtype for name in source.names()} & set(HF_NAMES)
+    return max(found, key=lambda dtype: _WIDTH[dtype], default="fp32")
+
+
+def _dtype_notes(model: Model, dtype: str, tell: Tell) -> List[str]:
+    """Said before the work: the model's own dtype has more digits or a wider range than the asked one."""
+    if model.dtype in (None, dtype) or dtype == "fp32":
+        return []
+    text = _("the model is {own} and is written as {name}: some values lose digits")
+    note = text.format(own=model.hf_dtype, name=HF_NAMES[dtype])
+    say(tell, note)
+    return [note]
+
+
+class _Cutter:
+    """Makes the tensors of ranks from those of the model."""
+
+    def __init__(self, source: TensorSource, target: Target, tally: Tally) -> None:
+        self._source = source
+        self._target = target
+        self._tally = tally
+
+    def producer(self, rank: Rank, plan: RankPlan) -> Produce:
+        target, source, tally = self._target, self._source, self._tally
+        model = target.model
+        place = place_of(model, target.layout.tp, target.padded_vocab, rank[0])
+        used: List[str] = []
+
+        def produce(key: str) -> Array:
+            entry = plan.entries[key]
+            for name in used:
+                source.release(name)
+            used[:] = source_names(model, entry.part, entry.layer)
+            found = self._get(used)
+            cut = mapping.PARTS[entry.part].cut
+            array = Array(piece(cut, [one.data for one in found], place), found[0].dtype)
+            new = new_rows(target, entry.part, rank)
+            array = settle(array, target.dtype, used[0], tally, refuse_overflow=True, new_rows=new)
+            tally.add(array.data.nbytes)
+            return array
+
+        return produce
+
+    def _get(self, names: List[str]) -> List[Array]:
+        found = [self._source.get(name) for name in names]
+        if len({array.dtype for array in found}) == 1:
+            return found
+        # Halves of one part in different dtypes: the cut is of one, which holds all values.
+        wide = "fp64" if any(array.dtype == "fp64" for array in found) else FP32
+        return [cast(array, wide).array for array in found]

@@ -1,0 +1,147 @@
+"""Whether two sets of weights are the same: Hugging Face with Megatron, or two of a kind."""
+
+from __future__ import annotations
+
+import time
+from gettext import gettext as _
+from typing import Any, Dict, List, Optional, Tuple
+
+from backend.node.job_lines import JobError
+from backend.node.weights.array_compare import compare
+from backend.node.weights.hf_folder import HfFolder
+from backend.node.weights.megatron_tree import MegatronTree
+from backend.node.weights.model import Model
+from backend.node.weights.model_config import read_model
+from backend.node.weights.progress import Progress, Tell
+from backend.node.weights.reshard import tree_model
+from backend.node.weights.weight_sides import (
+    Side,
+    Weights,
+    hf_side,
+    joined_side,
+    open_weights,
+    part_side,
+    rank_side,
+    unequal_copies,
+)
+
+LISTED = 20
+
+
+def verify_weights(a: str, b: str, tell: Optional[Tell] = None) -> Dict[str, Any]:
+    """Compare every tensor, one at a time.
+
+    Raises JobError (field "a" or "b") when one of them is not whole or not of the other's model, OSError.
+    Two Megatron trees of one layout and format are compared rank by rank, padding included ("mp_rank_00/…");
+    other trees by parts ("layers.3.qkv.k"); with a Hugging Face folder its names are used. Returns
+
+    - "a", "b": dicts of "directory", "kind" ("hf" or "megatron"), "format" ("legacy", "mcore", None),
+      "tp", "pp" (None for hf);
+    - "equal": all names, shapes, dtypes and bits are the same; "same_values": the same but for the dtypes;
+    - "compared": tensors that both have; "bytes": of them, as `a` holds them; "seconds";
+    - "only_a", "only_b": names that the other has not, sorted (all of them);
+    - "differing": of the first 20, dicts of "name" and what array_compare.compare says ("why", "a", "b",
+      "values", "first", "largest"); "differing_count": of all; "differing_values": of all, shapes aside;
+    - "unequal_copies": norms that the tensor parallel ranks of one tree hold differently, and copies of a
+      tied embedding (names with the folder, of both trees): such a tree is broken even when both are equal;
+    - "notes": sentences.
+    """
+    started = time.monotonic()
+    first, second = open_weights(a, "a"), open_weights(b, "b")
+    notes: List[str] = []
+    sides = _sides(first, second, notes)
+    result = {"a": _described(first, a), "b": _described(second, b), **_compared(*sides, tell, started)}
+    copies = [
+        name for one in (first, second) if isinstance(one, MegatronTree) for name in unequal_copies(one)
+    ]
+    same_values = result.pop("same_values") and not copies
+    return {
+        **result,
+        "equal": same_values and not result["differing_count"],
+        "same_values": same_values,
+        "unequal_copies": copies,
+        "seconds": time.monotonic() - started,
+        "notes": notes,
+    }
+
+
+def _described(weights: Weights, directory: str) -> Dict[str, Any]:
+    found: Dict[str, Any] = {"directory": directory, "kind": "hf", "format": None, "tp": None, "pp": None}
+    if isinstance(weights, MegatronTree):
+        layout = weights.layout
+        found.update(kind="megatron", format=weights.format, tp=layout.tp, pp=layout.pp)
+    return found
+
+
+def _sides(a: Weights, b: Weights, notes: List[str]) -> Tuple[Side, Side]:
+    """Both in the same words."""
+    if isinstance(a, HfFolder):
+        if isinstance(b, HfFolder):
+            return hf_side(a, _optional(a)), hf_side(b, _optional(b))
+        model = read_model(a.config, "a")
+        return hf_side(a, _without_place(model)), joined_side(b, model)
+    if isinstance(b, HfFolder):
+        model = read_model(b.config, "b")
+        return joined_side(a, model), hf_side(b, _without_place(model))
+    same_form = a.format == b.format and a.layout == b.layout
+    if same_form or a.is_adapter or b.is_adapter:
+        return rank_side(a), rank_side(b)
+    models = tree_model(a), tree_model(b)
+    vocab = min(model.vocab for model in models)
+    if models[0].vocab != models[1].vocab:
+        text = _("the first {count} words of the vocabulary are compared: one of the trees may be padded")
+        notes.append(text.format(count=vocab))
+    one, other = (model._replace(vocab=vocab) for model in models)
+    return part_side(a, one), part_side(b, other)
+
+
+def _optional(folder: HfFolder) -> Tuple[str, ...]:
+    """What may be stored or not: a head that is the embedding, and tensors that carry nothing."""
+    try:
+        model = read_model(folder.config)
+    except JobError:
+        return ()
+    return _left_out(model)
+
+
+def _left_out(model: Model) -> Tuple[str, ...]:
+    tied = tuple(one.name for one in model.table.head.sources) if model.tie_embeddings else ()
+    return model.table.ignored + tied
+
+
+def _without_place(model: Model) -> Tuple[str, ...]:
+    """Names that Megatron has no place for."""
+    return _left_out(model) + tuple(one.name for one in model.table.buffers)
+
+
+def _compared(a: Side, b: Side, tell: Optional[Tell], started: float) -> Dict[str, Any]:
+    common = [name for name in a.tensors if name in b.tensors]
+    differing: List[Dict[str, Any]] = []
+    found_count = values = done = 0
+    same_values = len(common) == len(a.tensors) == len(b.tensors)
+    for name in common:
+        array = a.tensors[name]()
+        found = compare(array, b.tensors[name]())
+        done += array.data.nbytes
+        if found is not None:
+            found_count += 1
+            values += found["values"] or 0
+            same_values = same_values and found["values"] == 0
+            if len(differing) < LISTED:
+                differing.append({"name": name, **found})
+        a.release(name)
+        b.release(name)
+        if tell:
+            tell(Progress(min(done, a.nbytes), a.nbytes, time.monotonic() - started))
+    if tell:
+        tell(Progress(a.nbytes, a.nbytes, time.monotonic() - started))
+    return {
+        "compared": len(common),
+        "bytes": done,
+        "only_a": sorted(set(a.tensors) - set(b.tensors)),
+        "only_b": sorted(set(b.tensors) - set(a.tensors)),
+        "differing": differing,
+        "differing_count": found_count,
+        "differing_values": values,
+        "same_values": same_values,
+    }

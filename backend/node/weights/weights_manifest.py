@@ -1,0 +1,109 @@
+"""What a folder of weights was made from, beside them: not done twice, never stale, with what a tree does not
+say."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from gettext import gettext as _
+from typing import Any, Dict, List, Optional, Sequence
+
+from backend.node import manifest
+from backend.node.weights.conversion_job import ConversionJob
+from backend.node.weights.layout import Layout
+from backend.node.weights.model import Model
+from backend.node.weights.output_folder import MANIFEST, tidy
+from backend.node.weights.progress import Outcome, Tell, say
+
+
+def made_from(job: ConversionJob, action: str, inputs: Sequence[str]) -> Dict[str, Any]:
+    """Everything that decides the result: settings, and fingerprints of the files. Raises OSError."""
+    return {
+        "action": action,
+        "settings": job.settings(),
+        "inputs": [manifest.describe_file(path) for path in inputs],
+    }
+
+
+def find_current(directory: str, sources: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+    """The manifest in `directory`, when its files are there and were made from the same things."""
+    found = manifest.read(os.path.join(directory, MANIFEST))
+    if not manifest.is_current(found, sources, directory):
+        return None
+    outputs = (found or {}).get("outputs", [])
+    same = all(_is_same(os.path.join(directory, one["path"]), one.get("fingerprint")) for one in outputs)
+    return found if same else None
+
+
+def up_to_date(directory: str, sources: Dict[str, Any], tell: Tell) -> Optional[Outcome]:
+    """The outcome of a job whose result is there already, said to `tell`; None where there is work to do."""
+    current = find_current(directory, sources)
+    if current is None:
+        return None
+    tidy(directory)
+    note = _("up to date: {directory} was made from the same weights")
+    say(tell, note.format(directory=directory))
+    return Outcome(True, current)
+
+
+def _is_same(path: str, fingerprint: Optional[str]) -> bool:
+    return fingerprint is None or manifest.describe_file(path)["fingerprint"] == fingerprint
+
+
+def describe(
+    model: Model, kind: str, dtype: str, layout: Optional[Layout] = None, padded_vocab: Optional[int] = None
+) -> Dict[str, Any]:
+    """What the weights are, for people and for who trains with them: rope theta is in no Megatron tree.
+
+    `kind`: "hf", "legacy" or "mcore"."""
+    found: Dict[str, Any] = {
+        "kind": kind,
+        "family": model.family,
+        "dtype": dtype,
+        "parameters": model.parameters,
+        "rope_theta": model.rope_theta,
+        "model": model._asdict(),
+    }
+    if layout is not None:
+        found["layout"] = layout._asdict()
+        found["padded_vocab_size"] = padded_vocab
+    return found
+
+
+def write(
+    directory: str,
+    sources: Dict[str, Any],
+    counts: Dict[str, Any],
+    outputs: Sequence[str],
+    details: Dict[str, Any],
+) -> Dict[str, Any]:
+    """Write the manifest into `directory`, last of all, and answer its content. Raises OSError."""
+    import numpy
+
+    path = os.path.join(directory, MANIFEST)
+    versions = {"python": platform.python_version(), "numpy": numpy.__version__}
+    described = {**details, "outputs": [_output(output, directory) for output in outputs]}
+    return _as_read(manifest.write(path, sources, counts, [], versions, described))
+
+
+def _as_read(content: Dict[str, Any]) -> Dict[str, Any]:
+    """What comes back from the file: the same whether it was made now or before."""
+    found: Dict[str, Any] = json.loads(json.dumps(content))
+    return found
+
+
+def _output(path: str, root: str) -> Dict[str, Any]:
+    described = manifest.describe_file(path)
+    return {
+        "path": os.path.relpath(path, root),
+        "size": described["size"],
+        "fingerprint": described["fingerprint"],
+    }
+
+
+def dry(
+    details: Dict[str, Any], files: List[Dict[str, Any]], nbytes: int, notes: List[str]
+) -> Dict[str, Any]:
+    """What a dry run answers in place of a manifest: `files` with path, tensors and bytes."""
+    return _as_read({**details, "dry_run": True, "counts": {"bytes": nbytes}, "files": files, "notes": notes})
