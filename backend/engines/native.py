@@ -21,7 +21,7 @@ from backend.translation import _
 FAMILIES = ("llama2", "llama3", "yi")
 # what `backend.node` imports on a node, beside the standard library
 MODULES = ("torch", "numpy")
-FIRST_NODE_MODULES = ("tokenizers", "safetensors", "pyarrow")
+FIRST_NODE_MODULES = ("tokenizers", "pyarrow")
 LOOPBACK = "127.0.0.1"
 
 

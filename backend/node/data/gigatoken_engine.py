@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from gettext import gettext as _
 from typing import Any, List, Optional, Sequence, Tuple
 
@@ -10,6 +12,10 @@ from backend.node.data.code_point_proof import differing_characters
 from backend.node.data.encoder import EncoderMismatchError
 from backend.node.data.ragged import Ragged
 from backend.node.data.tokenizers_encoder import encode
+
+# Characters after which the engine is made anew: its memory has grown by some 10 MB then.
+_REMEMBERED = 24_000_000
+_TRIMMED = 4_000_000
 
 
 class GigatokenUnusableError(Exception):
@@ -20,12 +26,18 @@ class GigatokenEngine:
     """gigatoken for one `tokenizers.Tokenizer`. Safe for several threads at once."""
 
     def __init__(self, tokenizer: Any) -> None:
-        import gigatoken
-
         self.tokenizer = tokenizer
         self._process = os.getpid()
+        self._content = tokenizer.to_str()
+        self._lock = threading.Lock()
+        self._fast = self._made()
+        self._seen = 0
+
+    def _made(self) -> Any:
+        import gigatoken
+
         try:
-            self._fast = gigatoken.Tokenizer.from_json(tokenizer.to_str())
+            return gigatoken.Tokenizer.from_json(self._content)
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         # A panic in its native code is no Exception.
@@ -33,6 +45,18 @@ class GigatokenEngine:
             raise GigatokenUnusableError(
                 _("gigatoken cannot read this tokenizer: {error}").format(error=_first_line(error))
             ) from error
+
+    def _fresh(self, texts: Sequence[str]) -> Any:
+        """The engine for these texts. It remembers every word that it has met, for ever: from time to time a
+        new one takes its place, and what the C library keeps of the old one is given back."""
+        with self._lock:
+            before = self._seen // _TRIMMED
+            self._seen += sum(map(len, texts))
+            if self._seen // _TRIMMED != before:
+                give_back_memory()
+            if self._seen > _REMEMBERED:
+                self._fast, self._seen = self._made(), 0
+            return self._fast
 
     def encode(self, texts: Sequence[str]) -> Ragged:
         """Plain ids, unchecked. Raises EncoderMismatchError where gigatoken fails."""
@@ -43,7 +67,7 @@ class GigatokenEngine:
         try:
             # Its threads do not survive a fork.
             alone = os.getpid() != self._process
-            layout = self._fast.encode_batch(list(texts), parallel=not alone).layout
+            layout = self._fresh(texts).encode_batch(list(texts), parallel=not alone).layout
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         except BaseException as error:
@@ -63,6 +87,14 @@ class GigatokenEngine:
     def differing_characters(self) -> List[Tuple[int, int]]:
         """Ranges of code points that it encodes otherwise than the tokenizers library."""
         return differing_characters(self.encode, lambda texts: encode(self.tokenizer, texts))
+
+
+def give_back_memory() -> None:
+    """Hand free memory back to the system, which glibc would keep; nothing with another C library."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def first_difference(texts: Sequence[str], one: Ragged, other: Ragged) -> Optional[str]:

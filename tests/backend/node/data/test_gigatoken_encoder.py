@@ -178,3 +178,16 @@ def test_marks_of_a_newer_unicode_are_left_to_tokenizers(tmp_path: Path, text: s
     )
     assert quick.name == "gigatoken"
     assert lists(quick.plain(["first", text, "last"])) == lists(slow.plain(["first", text, "last"]))
+
+
+def test_an_engine_that_has_seen_much_is_made_anew(both: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from backend.node.data import gigatoken_engine
+
+    monkeypatch.setattr(gigatoken_engine, "_REMEMBERED", 50)
+    for encoder in both:
+        engine = GigatokenEngine(encoder.tokenizer)
+        before = engine._fast
+        texts = [f"some words {number}" for number in range(20)]
+        for _round in range(3):
+            assert engine.differs(texts) is None
+        assert engine._fast is not before
