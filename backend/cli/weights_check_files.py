@@ -6,7 +6,7 @@ import argparse
 
 from backend.cli import diagnostics
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.data_problems import told_as
+from backend.cli.weights_problems import told_with_flags
 from backend.problems import UsageError
 from backend.translation import _
 
@@ -43,7 +43,7 @@ def _check_files(arguments: argparse.Namespace) -> int:
     if arguments.overwrite and arguments.fix_into is None:
         what, fix = _("nothing is written"), _("give --fix-into, or leave it out")
         raise UsageError.because(what, "", fix, field="--overwrite")
-    with told_as(_NAMES):
+    with told_with_flags(_NAMES, can_overwrite=True):
         from backend.node.weights.check_files import check_files
 
         report = check_files(arguments.directory, arguments.fix_into, arguments.like, arguments.overwrite)

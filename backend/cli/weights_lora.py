@@ -43,7 +43,7 @@ def _declare_export(actions: Commands) -> None:
     _add_like(parser)
     weights_flags.add_dtype(parser, _("the adapter's own"))
     weights_flags.add_lora_flags(parser)
-    weights_flags.add_work_flags(parser, has_dry_run=False, has_memory=False)
+    weights_flags.add_work_flags(parser, has_memory=False)
 
 
 def _declare_split(actions: Commands) -> None:
@@ -54,7 +54,7 @@ def _declare_split(actions: Commands) -> None:
     weights_flags.add_layout_flags(parser)
     weights_flags.add_format(parser, _("the family's own"))
     weights_flags.add_dtype(parser, _("the adapter's own"))
-    weights_flags.add_work_flags(parser, has_dry_run=False)
+    weights_flags.add_work_flags(parser)
 
 
 def _add_like(parser: argparse.ArgumentParser) -> None:

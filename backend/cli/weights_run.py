@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.cli import diagnostics
-from backend.cli.data_problems import told_as
+from backend.cli.weights_problems import told_with_flags
 from backend.translation import _
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def carry_out(
     from backend.cli.weights_summary import print_outcome
 
     started = time.monotonic()
-    with told_as(names):
+    with told_with_flags(names, can_overwrite=hasattr(arguments, "overwrite")):
         run = load()
         with display(quiet=arguments.quiet, start=_("reading names and shapes")) as shown:
             outcome = run(job, WeightsProgress(shown))

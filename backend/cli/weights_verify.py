@@ -26,7 +26,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     from backend.cli.data_display import display
     from backend.cli.output import print_json, print_line
     from backend.cli.weights_progress import WeightsProgress
-    from backend.cli.weights_verify_report import report_lines, without_strange_numbers
+    from backend.cli.weights_verify_report import report_lines
 
     with told_as({"a": "A", "b": "B"}):
         from backend.node.weights.verify_weights import verify_weights
@@ -34,7 +34,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         with display(quiet=arguments.quiet, start=_("reading names and shapes")) as shown:
             report = verify_weights(arguments.a, arguments.b, WeightsProgress(shown))
     if arguments.json:
-        print_json(without_strange_numbers(report))
+        print_json(report)
     else:
         for line in report_lines(report):
             print_line(line)

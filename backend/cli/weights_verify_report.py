@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,17 +31,6 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
             yield text.format(names=_names(names))
     yield from report["notes"]
     yield _verdict(report)
-
-
-def without_strange_numbers(value: Any) -> Any:
-    """The same report, in which numbers that JSON does not know are words: "nan", "inf"."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: without_strange_numbers(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [without_strange_numbers(inner) for inner in value]
-    return value
 
 
 def _side(side: Mapping[str, Any]) -> str:
@@ -79,8 +67,8 @@ def _values(one: Mapping[str, Any]) -> str:
     return text
 
 
-def _number(value: float) -> str:
-    return f"{value:.6g}"
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def _shape(lengths: Sequence[int]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+import math
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
 
 from backend.node.weights.arrays import FP32, Array
 from backend.node.weights.casting import cast
@@ -18,7 +19,8 @@ def compare(a: Array, b: Array) -> Optional[Dict[str, Any]]:
     """None when shape, dtype and bits are the same, else
 
     - "why": "shape", "dtype" (both as the dtypes in "a" and "b") or "values"; "a", "b": the shapes, the
-      dtypes, or the first values that differ (float or int);
+      dtypes, or the first values that differ (float or int;
+      what JSON has no number for is "nan", "inf" or "-inf");
     - "values": how many values differ, whatever the dtypes (None for shapes); "first": their first place, an
       index in each dimension (None without one); "largest": the largest difference (float, None when there
       is none that is a number).
@@ -56,9 +58,15 @@ def _differences(a: Array, b: Array) -> Optional[Dict[str, Any]]:
             largest = max(largest or 0.0, float(apart.max()))
     if not count:
         return None
-    left_value, right_value = (_numbers(flat[first : first + 1], a.dtype)[0].item() for flat in (one, other))
+    left_value, right_value = (_number(flat[first : first + 1], a.dtype) for flat in (one, other))
     place: List[int] = [int(index) for index in np.unravel_index(first, a.data.shape)]
     return _found("values", left_value, right_value, count, place, largest)
+
+
+def _number(data: NDArray[Any], dtype: str) -> Union[float, str]:
+    """The only value; a word where it is not finite."""
+    value = float(_numbers(data, dtype)[0])
+    return value if math.isfinite(value) else str(value)
 
 
 def _numbers(data: NDArray[Any], dtype: str) -> NDArray[Any]:

@@ -148,7 +148,8 @@ def _diff(fix_up: FixUp, text: str) -> str:
     lines = difflib.unified_diff(
         text.splitlines(), changed.splitlines(), fix_up.file, fix_up.file, lineterm="", n=1
     )
-    return "\n".join(lines)
+    # Bytes that are no UTF-8 are shown by their numbers: half characters have no place in JSON.
+    return "\n".join(lines).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _text(path: str) -> str:

@@ -51,7 +51,7 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     tree = MegatronTree(job.lora_directory, LORA)
     like = HfFolder(job.like_directory, weights=False, field=_LIKE)
     sources = weights_manifest.made_from(job, "export-adapter", tree.files + like.files)
-    current = weights_manifest.find_current(job.output_directory, sources)
+    current = None if job.dry_run else weights_manifest.find_current(job.output_directory, sources)
     if current is not None:
         note = _("up to date: {directory} was made from the same adapter")
         say(tell, note.format(directory=job.output_directory))
@@ -65,14 +65,18 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     dtype = job.dtype or tree.dtypes()[0]
     planned = adapter.planned(dtype)
     nbytes = sum(one.nbytes for one in planned)
+    targets = target_names(model, adapter.parts)
+    config = config_of(int(settings.rank or 0), float(settings.alpha or 0), targets, job.like_directory)
+    details: Dict[str, Any] = {"kind": "peft", "dtype": dtype, "lora": config}
+    if job.dry_run:
+        files = [{"path": PEFT_WEIGHTS[0], "tensors": len(planned), "bytes": nbytes}]
+        return Outcome(False, weights_manifest.dry(details, files, nbytes, []))
     check_target(job.output_directory, job.overwrite)
     check_room(job.output_directory, nbytes)
     with new_folder(job.output_directory, job.overwrite) as folder:
         tally = Tally(nbytes, tell)
-        targets = target_names(model, adapter.parts)
-        config = config_of(int(settings.rank or 0), float(settings.alpha or 0), targets, job.like_directory)
         paths = _write(folder, planned, adapter, dtype, tally, config)
-        details = {"kind": "peft", "dtype": dtype, "lora": config, "notes": tally.say_notes()}
+        details["notes"] = tally.say_notes()
         counts = {**tally.counts(), "seconds": round(tally.seconds, 3)}
         return Outcome(False, weights_manifest.write(folder, sources, counts, paths, details))
 

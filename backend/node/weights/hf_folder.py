@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 from gettext import gettext as _
-from typing import Any, Dict, List, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Union
 
 from backend.node.job_lines import JobError
 from backend.node.weights.arrays import Array
 from backend.node.weights.pt_file import PtFile
 from backend.node.weights.safetensors_file import SafetensorsFile
 from backend.node.weights.tensor_source import TensorInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CONFIG = "config.json"
 # In this order: an index says which shards count, whatever else lies in the folder.
@@ -52,6 +55,9 @@ class HfFolder:
 
     def get(self, name: str) -> Array:
         return self._file(name).get(name)
+
+    def read(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
+        self._file(name).read(name, row, column, out)
 
     def release(self, name: str) -> None:
         self._file(name).release(name)

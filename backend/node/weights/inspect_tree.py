@@ -7,15 +7,13 @@ import re
 from gettext import gettext as _
 from typing import Any, Dict, List, Optional, Tuple
 
-from backend.node import manifest
 from backend.node.job_lines import JobError
 from backend.node.weights.inspect_hf import counted, described, problem
 from backend.node.weights.lora import DOWN
 from backend.node.weights.lora_settings import adapter_modules
 from backend.node.weights.megatron_tree import MegatronTree
-from backend.node.weights.output_folder import MANIFEST
-from backend.node.weights.reshard import tree_model
 from backend.node.weights.tree_folder import RELEASE, TRACKER
+from backend.node.weights.tree_model import known_rope_theta, tree_model
 from backend.node.weights.tree_parts import TreeParts
 
 _ITERATION = re.compile(r"iter_(\d{7,})$")
@@ -92,10 +90,7 @@ def _of_tree(tree: MegatronTree) -> Dict[str, Any]:
 def _model(tree: MegatronTree) -> Dict[str, Any]:
     model = tree_model(tree)
     found = described(model)
-    known = (manifest.read(os.path.join(tree.root, MANIFEST)) or {}).get("model")
-    if not isinstance(known, dict):
-        said = tree.args.get("rotary_base")
-        found["rope_theta"] = float(said) if isinstance(said, (int, float)) and said else None
+    found["rope_theta"] = known_rope_theta(tree)
     found["padded_vocab_size"] = TreeParts(tree, model).padded_vocab
     notes = []
     if tree.iteration is None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from gettext import gettext as _
-from typing import List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, List, Optional, Set, Tuple
 
-from backend.node.weights.arrays import Array
+from backend.node.weights.arrays import STORAGE, Array
 from backend.node.weights.lora import DOWN, UP, base_name, merged, module_of
 from backend.node.weights.lora_check import check_rank_file, check_same_cut
 from backend.node.weights.lora_settings import LORA, LoraSettings, agreed_settings, lora_settings
 from backend.node.weights.megatron_tree import FIELD, MegatronTree
+from backend.node.weights.rectangles import copy_rectangle, row_width
 from backend.node.weights.tensor_source import TensorInfo, TensorSource
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 __all__ = ["LORA", "LoraSettings", "MergedRank", "MergedTree", "lora_settings", "open_tree"]
+
+_PIECE_BYTES = 4 << 20
 
 
 def open_tree(root: str, lora: Optional[LoraSettings] = None, field: str = FIELD) -> MegatronTree:
@@ -83,27 +89,87 @@ class MergedRank:
         return self._base.names()
 
     def info(self, name: str) -> TensorInfo:
-        return self._base.info(name)
+        """The shape that the base has; the dtype of the file whose tensor is taken."""
+        found = self._base.info(name)
+        own = self._own_name(name)
+        return found._replace(dtype=self._adapter.info(own).dtype) if own in self._own else found
 
     def get(self, name: str) -> Array:
+        if not self._is_changed(name):
+            return self._weight(name)
         module = module_of(name)
-        if not module or module + DOWN not in self._own:
-            return self._weight(name, name)
         last = self._last
         if last is not None and last[0] == name:
             return last[1]
-        base = self._weight(name, base_name(name))
+        base = self._weight(name)
         down, up = self._adapter.get(module + DOWN), self._adapter.get(module + UP)
         found = merged(base, down, up, self._scale)
         self._last = (name, found)
         return found
 
-    def _weight(self, name: str, own: str) -> Array:
+    def read(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
+        """Merged a few rows at a time: each is what it is in the whole."""
+        shape = self.info(name).shape
+        changed = self._is_changed(name)
+        step = max(1, _PIECE_BYTES // max(1, row_width(shape) * out.itemsize)) if changed else len(out)
+        for at in range(0, len(out), step):
+            wanted = out[at : at + step]
+            if changed:
+                made = self._merged_rows(name, slice(row + at, row + at + len(wanted)))
+                copy_rectangle(made.data, 0, column, wanted)
+            else:
+                self._read_weight(name, row, column, wanted)
+        if changed:
+            for half in (DOWN, UP):
+                self._adapter.release(module_of(name) + half)
+
+    def _merged_rows(self, name: str, rows: slice) -> Array:
+        import numpy as np
+
+        info, module = self.info(name), module_of(name)
+        held = np.empty((rows.stop - rows.start, row_width(info.shape)), STORAGE[info.dtype])
+        self._read_weight(name, rows.start, 0, held)
+        down, up = self._adapter.get(module + DOWN), self._adapter.get(module + UP)
+        return merged(Array(held, info.dtype), down, Array(up.data[rows], up.dtype), self._scale)
+
+    def _read_weight(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
+        """The values before the merge."""
+        import numpy as np
+
+        own = self._own_name(name)
+        if own not in self._own:
+            self._base.read(name, row, column, out)
+            return
+        self._adapter.read(own, row, column, out)
+        base = self._base.info(name)
+        if base.dtype != self._adapter.info(own).dtype:
+            self._foreign.add(name)
+        if name in self._foreign:
+            return
+        step = max(1, _PIECE_BYTES // max(1, out.shape[1] * out.itemsize))
+        for at in range(0, len(out), step):
+            wanted = out[at : at + step]
+            held = np.empty(wanted.shape, out.dtype)
+            self._base.read(name, row + at, column, held)
+            if not _same_bits(held, wanted):
+                self._foreign.add(name)
+                return
+
+    def _is_changed(self, name: str) -> bool:
+        module = module_of(name)
+        return bool(module) and module + DOWN in self._own
+
+    def _own_name(self, name: str) -> str:
+        """What a tensor of the base is called in the adapter's file, where that has it too."""
+        return base_name(name) if self._is_changed(name) else name
+
+    def _weight(self, name: str) -> Array:
         base = self._base.get(name)
+        own = self._own_name(name)
         if own not in self._own:
             return base
         found = self._adapter.get(own)
-        if found.dtype != base.dtype or not _same_bits(found, base):
+        if found.dtype != base.dtype or not _same_bits(found.data, base.data):
             self._foreign.add(name)
         return found
 
@@ -118,8 +184,9 @@ class MergedRank:
                 self._adapter.release(own)
 
 
-def _same_bits(one: Array, other: Array) -> bool:
+def _same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:
     import numpy as np
 
-    bits = f"<u{one.data.dtype.itemsize}"
-    return bool(np.array_equal(one.data.view(bits), other.data.view(bits)))
+    bits = f"<u{one.dtype.itemsize}"
+    one, other = np.ascontiguousarray(one), np.ascontiguousarray(other)
+    return bool(np.array_equal(one.view(bits), other.view(bits)))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import mmap
 import os
-from typing import TYPE_CHECKING, Sequence, Union
+from gettext import gettext as _
+from typing import TYPE_CHECKING, Any, Sequence, Union
 
+from backend.node.job_lines import StorageError
 from backend.node.weights.arrays import ITEM_BYTES, STORAGE, Array
 
 if TYPE_CHECKING:
@@ -26,10 +29,11 @@ class MappedFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        with open(path, "rb") as stream:
-            self.size = os.fstat(stream.fileno()).st_size
-            # An empty file cannot be mapped.
-            self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
+        # Open as long as this object is, for `read_into`.
+        self._stream = open(path, "rb", buffering=0)  # noqa: SIM115
+        self.size = os.fstat(self._stream.fileno()).st_size
+        # An empty file cannot be mapped.
+        self._map = mmap.mmap(self._stream.fileno(), 0, access=mmap.ACCESS_READ) if self.size else None
 
     @property
     def buffer(self) -> Union[mmap.mmap, bytes]:
@@ -53,6 +57,30 @@ class MappedFile:
         else:
             data = np.frombuffer(self._map, STORAGE[dtype], count, start)
         return Array(data, dtype)
+
+    def read_into(self, start: int, out: NDArray[Any]) -> None:
+        """Fill the contiguous array `out` from byte `start`, past the mapping. Several threads may.
+
+        Raises StorageError, also when the file has become shorter."""
+        import numpy as np
+
+        left = memoryview(out.reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        try:
+            while left:
+                count = os.preadv(self._stream.fileno(), [left], start)
+                if not count:
+                    raise OSError(errno.EIO, _("it has become shorter meanwhile"))
+                left, start = left[count:], start + count
+        except OSError as error:
+            # Not an OSError: whoever writes at the same time would take it for its own.
+            what = _("cannot read {path}").format(path=self.path)
+            raise StorageError("", what, error.strerror or str(error)) from error
+
+    def will_need(self, start: int, count: int) -> None:
+        """Let the system begin to read `count` bytes from `start`."""
+        # Not all systems and file systems take advice.
+        with contextlib.suppress(OSError, AttributeError):
+            os.posix_fadvise(self._stream.fileno(), start, count, os.POSIX_FADV_WILLNEED)
 
     def release(self, start: int, count: int) -> None:
         """Give back the pages of `count` bytes from `start`; views stay valid and are read again."""

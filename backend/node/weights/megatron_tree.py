@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from backend.node.job_lines import JobError
 from backend.node.weights.layout import Layout
 from backend.node.weights.pt_file import PtFile
-from backend.node.weights.tensor_source import TensorSource
+from backend.node.weights.tensor_source import TensorSource, nbytes_of
 from backend.node.weights.tree_folder import TreeFolder, check_ranks, find_tree, rank_files
 
 FIELD = "megatron_directory"
@@ -64,10 +64,21 @@ class MegatronTree:
         """Names of the model's tensors in a rank's file: not those of an optimizer beside it."""
         return (name for name in self.rank(tp_rank, pp_rank).names() if _CHUNK.match(name))
 
+    def notes(self) -> List[str]:
+        """Sentences about what was seen while tensors were read."""
+        return []
+
     @property
     def is_adapter(self) -> bool:
         """Whether it holds a LoRA adapter, alone or with the model around it."""
         return any(mark in name for rank in self.folder.ranks for name in self.names(*rank) for mark in _LORA)
+
+    def largest_rank_bytes(self) -> int:
+        """Of the tensors of a model in one rank's file."""
+        return max(
+            sum(nbytes_of(self.rank(*rank).info(name)) for name in self.names(*rank))
+            for rank in self.folder.ranks
+        )
 
     def dtypes(self) -> List[str]:
         """Keys of arrays.STORAGE, the one of most values first."""

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from backend.node import durable, manifest
 from backend.node.data.prefix_lock import hold
-from backend.node.job_lines import JobError, StorageError
+from backend.node.job_lines import BusyError, JobError, StorageError
 from backend.node.weights.tree_folder import TRACKER
 
 MANIFEST = "npudeck.manifest.json"
@@ -20,6 +20,10 @@ _SPARE_BYTES = 64 << 20
 _OLD = ".old"
 _MODEL_MARKS = ("config.json", "adapter_config.json", TRACKER, MANIFEST)
 _FIELD = "output_directory"
+
+
+class OccupiedError(JobError):
+    """The output is there already, and may be replaced where `overwrite` allows it."""
 
 
 def check_target(path: str, overwrite: bool) -> None:
@@ -46,17 +50,16 @@ def check_target(path: str, overwrite: bool) -> None:
 
 
 def _refuse(path: str, found: Optional[Dict[str, Any]], fix: str) -> None:
-    fix = _("{fix}, or allow that it is replaced").format(fix=fix)
     if found is None:
         what = _("{path} is not empty and was not made by this program").format(path=path)
-        raise JobError(_FIELD, what, "", fix)
+        raise OccupiedError(_FIELD, what, "", fix)
     settings = found.get("made_from", {}).get("settings", {})
     layout = (settings.get("tensor_parallel"), settings.get("pipeline_parallel"))
     if settings.get("like_directory") or None in layout:
         what = _("{path} holds weights of another conversion").format(path=path)
     else:
         what = _("{path} holds weights for TP {tp} x PP {pp}").format(path=path, tp=layout[0], pp=layout[1])
-    raise JobError(_FIELD, what, _("they were made from other files or settings"), fix)
+    raise OccupiedError(_FIELD, what, _("they were made from other files or settings"), fix)
 
 
 def check_room(path: str, needed_bytes: int) -> None:
@@ -83,8 +86,8 @@ def new_folder(path: str, overwrite: bool) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(hold(target))
-        except JobError as error:
-            raise JobError(_FIELD, error.what, error.why) from error
+        except BusyError as error:
+            raise BusyError(_FIELD, error.what, error.why, error.fix) from error
         _take_back(target)
         check_target(target, overwrite)
         _remove_leftovers(target)

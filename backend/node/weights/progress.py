@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gettext import gettext as _
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from backend.node.job_lines import print_progress
 
@@ -34,6 +34,13 @@ Tell = Callable[[Progress], None]
 def say(tell: Tell, note: str) -> None:
     """A sentence without a number."""
     tell(Progress(0, 0, 0.0, note))
+
+
+def say_all(tell: Tell, notes: List[str]) -> List[str]:
+    """Several sentences; answers them."""
+    for note in notes:
+        say(tell, note)
+    return notes
 
 
 def print_lines(progress: Progress) -> None:

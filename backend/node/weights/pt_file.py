@@ -18,6 +18,7 @@ from backend.node.weights.pt_archive import PtArchive
 from backend.node.weights.pt_legacy import PtLegacy, is_legacy
 from backend.node.weights.pt_structure import structure_of
 from backend.node.weights.pt_values import TensorRef
+from backend.node.weights.rectangles import copy_rectangle, read_rectangle, row_width
 from backend.node.weights.tensor_source import TensorInfo
 
 if TYPE_CHECKING:
@@ -63,6 +64,14 @@ class PtFile:
         tensor = self._tensor(name)
         flat = self._file.array(self._starts[name], _extent(tensor), tensor.storage.dtype)
         return Array(_shaped(flat.data, tensor), flat.dtype)
+
+    def read(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
+        tensor = self._tensor(name)
+        if _lies_together(tensor):
+            read_rectangle(self._file, self._starts[name], row_width(tensor.shape), row, column, out)
+        else:
+            copy_rectangle(self.get(name).data, row, column, out)
+            self.release(name)
 
     def release(self, name: str) -> None:
         tensor = self._tensor(name)

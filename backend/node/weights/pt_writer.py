@@ -30,8 +30,8 @@ def write_pt(path: str, content: Any, produce: Produce, folder: str = FOLDER) ->
             for name, text in _MARKS:
                 archive.add(f"{folder}/{name}", len(text), [text])
             for key, planned in enumerate(leaves):
-                made = produced(planned, produce)
-                archive.add(f"{folder}/data/{key}", planned.nbytes, pieces(made.data))
+                # No name for it: the next one is made when this one is gone.
+                archive.add(f"{folder}/data/{key}", planned.nbytes, pieces(produced(planned, produce).data))
             archive.add(f"{folder}/version", 2, [b"3\n"])
             archive.finish()
         durable.publish(path)

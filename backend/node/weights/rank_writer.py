@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from backend.node import durable
+from backend.node.weights.arrays import ITEM_BYTES
 from backend.node.weights.tally import Stopped, Tally
 from backend.node.weights.tensor_source import Produce
 from backend.node.weights.tree_folder import RANK_FILE, TRACKER, rank_folder
@@ -14,18 +15,29 @@ from backend.node.weights.tree_plan import RankPlan, file_content
 
 ITERATION = 1
 _MOST_WORKERS = 8
-# A tensor in work: its source's pages, the piece that was cut, what a cast made of it.
-_COPIES = 3
-_SPARE_BYTES = 100 << 20
+# Python, its libraries, and what is read and written meanwhile.
+SPARE_BYTES = 100 << 20
 
 Rank = Tuple[int, int]
 
 
 def worker_count(tasks: int, largest_bytes: int, allowed_bytes: int) -> int:
-    """How many threads may work at a time within `allowed_bytes`, each with a tensor of `largest_bytes`."""
+    """How many threads may work at a time within `allowed_bytes`, each with `largest_bytes` in memory."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    fitting = (allowed_bytes - _SPARE_BYTES) // max(1, _COPIES * largest_bytes)
+    fitting = (allowed_bytes - SPARE_BYTES) // max(1, largest_bytes)
     return max(1, min(tasks, processors, _MOST_WORKERS, fitting))
+
+
+def held_per_byte(stored: Iterable[str], dtype: str) -> float:
+    """Bytes in memory for each that is written: with the cast where tensors of the dtypes `stored` are not in
+    `dtype` yet."""
+    others = [ITEM_BYTES[one] / ITEM_BYTES[dtype] for one in stored if one != dtype]
+    return 1.0 + max(others, default=0.0)
+
+
+def fits(nbytes: float, allowed_bytes: int) -> bool:
+    """Whether so much may be in memory at a time."""
+    return nbytes <= allowed_bytes - SPARE_BYTES
 
 
 def write_ranks(
@@ -34,12 +46,13 @@ def write_ranks(
     args: Dict[str, Any],
     producer: Callable[[Rank, RankPlan], Produce],
     tally: Tally,
+    held: float,
     memory_bytes: Optional[int],
 ) -> List[str]:
     """Write the files of `plans` ((TP rank, PP rank) to plan) below `directory`, then its tracker.
 
-    `producer` makes the function that answers a rank's tensors. Answers the files. Raises JobError,
-    OSError."""
+    `producer` makes the function that answers a rank's tensors; `held`: bytes that it holds for each of
+    them, see `held_per_byte`. Answers the files. Raises JobError, OSError."""
     from backend.node.weights.pt_writer import write_pt
 
     pp = 1 + max(pp_rank for _tp_rank, pp_rank in plans)
@@ -55,10 +68,10 @@ def write_ranks(
     # By stage: ranks of a stage read the same tensors, which the system then still has in memory.
     ranks = sorted(plans, key=lambda rank: (rank[1], rank[0]))
     largest = max(planned.nbytes for plan in plans.values() for planned in plan.tensors)
-    allowed = memory_bytes or _SPARE_BYTES + max(plan.nbytes for plan in plans.values())
+    allowed = memory_bytes or SPARE_BYTES + max(plan.nbytes for plan in plans.values())
     paths = run_side_by_side(
         [lambda rank=rank: write(rank) for rank in ranks],  # type: ignore[misc]
-        worker_count(len(ranks), largest, allowed),
+        worker_count(len(ranks), int(held * largest), allowed),
         tally,
     )
     durable.sync_directory(os.path.dirname(rank_folder(directory, ITERATION, 0, 0, pp)))

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from gettext import gettext as _
 from typing import Any, Dict, List, Optional
 
-from backend.node import manifest
 from backend.node.weights import weights_manifest
 from backend.node.weights.arrays import FP32, ITEM_BYTES, Array
 from backend.node.weights.conversion_job import ConversionJob, read_conversion_job
 from backend.node.weights.families import mapping
+from backend.node.weights.gathering import gather
 from backend.node.weights.layout import check_division, make_layout, pad_vocabulary
 from backend.node.weights.lora_tree import lora_settings, open_tree
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import HF_NAMES, Model
-from backend.node.weights.model_config import model_of_args
-from backend.node.weights.output_folder import (
-    MANIFEST,
-    check_room,
-    check_target,
-    new_folder,
-    storage_error,
-)
-from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say
-from backend.node.weights.rank_writer import Rank, write_ranks
+from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
+from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say, say_all
+from backend.node.weights.rank_writer import Rank, held_per_byte, write_ranks
 from backend.node.weights.settle import settle
 from backend.node.weights.tally import Tally
-from backend.node.weights.tensor_cuts import piece, place_of, whole
+from backend.node.weights.tensor_blocks import piece_plan, source_plan, through
+from backend.node.weights.tensor_cuts import BLOCKS, place_of
 from backend.node.weights.tensor_source import Produce
-from backend.node.weights.tree_parts import PartKey, TreeParts
+from backend.node.weights.tree_model import known_rope_theta, tree_model
+from backend.node.weights.tree_parts import TreeParts
 from backend.node.weights.tree_plan import RankPlan
 from backend.node.weights.tree_target import Target, describe_ranks, new_rows
 
@@ -58,11 +52,11 @@ def run(job: Dict[str, Any], tell: Tell = print_lines) -> Outcome:
         raise storage_error(error, wanted.output_directory) from error
 
 
-def run_tree(job: ConversionJob, tree: MegatronTree, tell: Tell, action: str = "reshard") -> Outcome:
-    """Write `tree` as the job asks, whose layout is all said. `action` names the work in the manifest.
+def run_tree(job: ConversionJob, tree: MegatronTree, tell: Tell) -> Outcome:
+    """Write `tree` as the job asks, whose layout is all said.
 
     Raises JobError, OSError."""
-    sources = weights_manifest.made_from(job, action, tree.files)
+    sources = weights_manifest.made_from(job, "merge-lora" if job.lora_directory else "reshard", tree.files)
     current = None if job.dry_run else weights_manifest.up_to_date(job.output_directory, sources, tell)
     if current is not None:
         return current
@@ -72,7 +66,12 @@ def run_tree(job: ConversionJob, tree: MegatronTree, tell: Tell, action: str = "
     plans = target.plans()
     nbytes = sum(plan.nbytes for plan in plans.values())
     details = weights_manifest.describe(
-        model, target.format, target.dtype, target.layout, target.padded_vocab
+        model,
+        target.format,
+        target.dtype,
+        target.layout,
+        target.padded_vocab,
+        known_rope_theta(tree) is not None,
     )
     notes = _notes(tree, target, tell)
     if job.dry_run:
@@ -83,32 +82,11 @@ def run_tree(job: ConversionJob, tree: MegatronTree, tell: Tell, action: str = "
         tally = Tally(nbytes, tell)
         args = target.args(tree.root, job.output_directory)
         producer = _Recutter(parts, target, tally).producer
-        paths = write_ranks(folder, plans, args, producer, tally, job.memory_bytes)
-        details["notes"] = notes + tally.say_notes()
+        held = held_per_byte(tree.dtypes(), target.dtype)
+        paths = write_ranks(folder, plans, args, producer, tally, held, job.memory_bytes)
+        details["notes"] = notes + say_all(tell, tree.notes()) + tally.say_notes()
         counts = {"rank_files": len(paths), **tally.counts(), "seconds": round(tally.seconds, 3)}
         return Outcome(False, weights_manifest.write(folder, sources, counts, paths, details))
-
-
-def tree_model(tree: MegatronTree) -> Model:
-    """The model of a tree, from its arguments, its tensors, and the manifest beside it where there is one:
-    only that says the family and rope theta. Raises JobError."""
-    tied = tree.args.get("untie_embeddings_and_output_weights") is False
-    last = tree.layout.pp - 1
-    bias = any("query_key_value.bias" in name or "linear_qkv.bias" in name for name in tree.names(0, 0))
-    model = model_of_args(tree.args, has_qkv_bias=bias)
-    head = ("language_model/output_layer/weight", "/output_layer.weight")
-    if "untie_embeddings_and_output_weights" not in tree.args:
-        tied = last == 0 and not any(name.endswith(head) for name in tree.names(0, last))
-    model = model._replace(tie_embeddings=tied)
-    found = manifest.read(os.path.join(tree.root, MANIFEST)) or {}
-    described = found.get("model")
-    if isinstance(described, dict):
-        known = {name: described[name] for name in Model._fields if name in described}
-        same = all(known.get(name) == getattr(model, name) for name in ("layers", "hidden", "heads", "ffn"))
-        if same:
-            keep = ("family", "rope_theta", "rotary_percent", "rope_ratio", "vocab")
-            model = model._replace(**{name: known[name] for name in keep if name in known})
-    return model
 
 
 def _target(job: ConversionJob, tree: MegatronTree, model: Model, parts: TreeParts) -> Target:
@@ -147,34 +125,26 @@ class _Recutter:
         self._parts = parts
         self._target = target
         self._tally = tally
-        self._same_cut = (
-            parts.tree.layout.tp == target.layout.tp and parts.padded_vocab == target.padded_vocab
-        )
 
     def producer(self, rank: Rank, plan: RankPlan) -> Produce:
-        target, parts = self._target, self._parts
-        used: List[PartKey] = []
-
         def produce(key: str) -> Array:
             entry = plan.entries[key]
-            wanted = PartKey(entry.part, entry.layer)
-            if used and used[0] != wanted:
-                parts.release(*used[0])
-            used[:] = [wanted]
             array = self._cut(entry.part, entry.layer, rank[0])
-            new = new_rows(target, entry.part, rank)
-            array = settle(array, target.dtype, key, self._tally, refuse_overflow=True, new_rows=new)
+            new = new_rows(self._target, entry.part, rank)
+            array = settle(array, self._target.dtype, key, self._tally, refuse_overflow=True, new_rows=new)
             self._tally.add(array.data.nbytes)
             return array
 
         return produce
 
     def _cut(self, part: str, layer: Optional[int], tp_rank: int) -> Array:
-        if self._same_cut:
-            return self._parts.piece(part, layer, tp_rank)
-        pieces = self._parts.pieces(part, layer)
+        """The new piece of a model's tensors, which are never made: only what it needs of them is read."""
+        parts, target = self._parts, self._target
         cut = mapping.PARTS[part].cut
-        sources = whole(cut, [one.data for one in pieces], self._parts.place)
-        model, layout = self._parts.model, self._target.layout
-        place = place_of(model, layout.tp, self._target.padded_vocab, tp_rank)
-        return Array(piece(cut, sources, place), pieces[0].dtype)
+        sources = parts.sources(part, layer)
+        shapes = [source.info(name).shape for source, name in sources]
+        count = len(BLOCKS.get(cut, (0,)))
+        whole = [source_plan(cut, shapes, parts.place, number, count) for number in range(count)]
+        place = place_of(parts.model, target.layout.tp, target.padded_vocab, tp_rank)
+        wanted = piece_plan(cut, [one.shape for one in whole], place)
+        return gather(through(wanted, whole), sources)

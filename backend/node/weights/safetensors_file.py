@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 from gettext import gettext as _
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Tuple
 
 from backend.node.job_lines import JobError
 from backend.node.weights.arrays import ITEM_BYTES, Array
 from backend.node.weights.mapped_file import MappedFile, can_be_shape
+from backend.node.weights.rectangles import read_rectangle, row_width
 from backend.node.weights.tensor_source import TensorInfo
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # How the header writes a dtype -> a key of arrays.STORAGE.
 DTYPES = {
@@ -64,6 +68,10 @@ class SafetensorsFile:
         size = ITEM_BYTES[entry.info.dtype]
         flat = self._file.array(entry.start, entry.nbytes // size, entry.info.dtype)
         return Array(flat.data.reshape(entry.info.shape), flat.dtype)
+
+    def read(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
+        entry = self._entry(name)
+        read_rectangle(self._file, entry.start, row_width(entry.info.shape), row, column, out)
 
     def release(self, name: str) -> None:
         entry = self._entry(name)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any, Dict, Iterable, Mapping, Sequence
 
 from backend.node import durable
 from backend.node.weights.arrays import Planned
 from backend.node.weights.piece_stream import cannot_write, pieces, produced
 from backend.node.weights.safetensors_file import DTYPES
 from backend.node.weights.tensor_source import Produce
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _CODE = {dtype: code for code, dtype in DTYPES.items()}
 _ALIGNMENT = 8
@@ -28,11 +31,16 @@ def write_safetensors(
         with durable.open_temporary(path) as stream:
             stream.write(header)
             for tensor in planned:
-                for piece in pieces(produced(tensor, produce).data):
-                    stream.write(piece.data.cast("B"))
+                _write(stream, pieces(produced(tensor, produce).data))
         durable.publish(path)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _write(stream: IO[bytes], content: Iterable[NDArray[Any]]) -> None:
+    """By itself, so that the last piece does not hold its tensor while the next one is made."""
+    for piece in content:
+        stream.write(piece.data.cast("B"))
 
 
 def _header(planned: Sequence[Planned], metadata: Mapping[str, str]) -> bytes:

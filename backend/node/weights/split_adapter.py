@@ -21,13 +21,14 @@ from backend.node.weights.model import Model
 from backend.node.weights.model_config import read_model
 from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
 from backend.node.weights.peft_adapter import PeftAdapter
-from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say
-from backend.node.weights.rank_writer import Rank, write_ranks
+from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say, say_all
+from backend.node.weights.rank_writer import Rank, held_per_byte, write_ranks
 from backend.node.weights.tally import Tally
 from backend.node.weights.tensor_cuts import piece, place_of
 from backend.node.weights.tensor_source import Produce
 from backend.node.weights.tree_args import tree_args
 from backend.node.weights.tree_plan import Entry, RankPlan, plan_rank
+from backend.node.weights.tree_target import describe_ranks
 
 __all__ = ["Outcome", "Progress", "run"]
 
@@ -55,7 +56,7 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     model = read_model(like.config, _LIKE)
     adapter = PeftAdapter(job.lora_directory, model)
     sources = weights_manifest.made_from(job, "split-adapter", adapter.files + like.files)
-    current = weights_manifest.find_current(job.output_directory, sources)
+    current = None if job.dry_run else weights_manifest.find_current(job.output_directory, sources)
     if current is not None:
         note = _("up to date: {directory} was made from the same adapter")
         say(tell, note.format(directory=job.output_directory))
@@ -79,6 +80,16 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
         for tp_rank in range(layout.tp)
     }
     nbytes = sum(plan.nbytes for plan in plans.values())
+    lora = _lora_args(fused, plans)
+    details = weights_manifest.describe(model, tree_format, dtype, layout, padded)
+    details["lora"] = {
+        "r": lora["lora_r"],
+        "lora_alpha": lora["lora_alpha"],
+        "target_modules": lora["lora_target_modules"],
+    }
+    notes = fused.notes()
+    if job.dry_run:
+        return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes))
     check_target(job.output_directory, job.overwrite)
     check_room(job.output_directory, nbytes)
     with new_folder(job.output_directory, job.overwrite) as folder:
@@ -86,11 +97,12 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
         args = tree_args(
             model, layout, tree_format, dtype, padded, 1, job.lora_directory, job.output_directory
         )
-        args.update(_lora_args(fused, plans))
+        args.update(lora)
         producer = _Cutter(fused, model, layout, dtype, tally).producer
-        paths = write_ranks(folder, plans, args, producer, tally, job.memory_bytes)
-        details = weights_manifest.describe(model, tree_format, dtype, layout, padded)
-        details["notes"] = fused.notes() + tally.say_notes()
+        # A half is made whole, cut and cast; all of them are small.
+        held = held_per_byte([fused.dtype], dtype) + layout.tp
+        paths = write_ranks(folder, plans, args, producer, tally, held, job.memory_bytes)
+        details["notes"] = say_all(tell, notes) + tally.say_notes()
         counts = {"rank_files": len(paths), **tally.counts(), "seconds": round(tally.seconds, 3)}
         return Outcome(False, weights_manifest.write(folder, sources, counts, paths, details))
 

@@ -8,7 +8,7 @@ from gettext import gettext as _
 from typing import TYPE_CHECKING, Any, Dict, List
 
 from backend.node.weights.arrays import BF16, FP16, FP32, Array
-from backend.node.weights.progress import Progress, Tell, say
+from backend.node.weights.progress import Progress, Tell, say_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,10 +95,7 @@ class Tally:
         return notes
 
     def say_notes(self) -> List[str]:
-        notes = self.notes()
-        for note in notes:
-            say(self._tell, note)
-        return notes
+        return say_all(self._tell, self.notes())
 
 
 def count_not_finite(array: Array) -> int:

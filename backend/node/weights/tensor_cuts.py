@@ -63,7 +63,7 @@ def whole(cut: str, pieces: Sequence[Piece], place: Place, count: int = 0) -> Li
 
     `count` 0 is one source for each block: q, k, v, or gate, up. The vocabulary is cut to `place.vocab` rows.
     """
-    number = count or len(_BLOCKS.get(cut, (0,)))
+    number = count or len(BLOCKS.get(cut, (0,)))
     return [source(cut, pieces, place, index, number) for index in range(number)]
 
 
@@ -77,7 +77,7 @@ def source(cut: str, pieces: Sequence[Piece], place: Place, index: int, count: i
         return _joined(pieces, axis=1)
     if cut == mapping.VOCABULARY:
         return _joined(pieces)[: place.vocab]
-    blocks = _BLOCKS[cut] if count == 1 else _BLOCKS[cut][index : index + 1]
+    blocks = BLOCKS[cut] if count == 1 else BLOCKS[cut][index : index + 1]
     if cut == mapping.GATE_UP:
         return _joined([one.reshape(2, -1, *one.shape[1:])[block] for block in blocks for one in pieces])
     queries = place.heads // place.kv_heads
@@ -97,7 +97,7 @@ def source(cut: str, pieces: Sequence[Piece], place: Place, index: int, count: i
 
 
 # Blocks of a part with several sources, in the order of a packed tensor.
-_BLOCKS = {mapping.QKV: (0, 1, 2), mapping.GATE_UP: (0, 1)}
+BLOCKS = {mapping.QKV: (0, 1, 2), mapping.GATE_UP: (0, 1)}
 
 
 def _width(rows: slice) -> int:

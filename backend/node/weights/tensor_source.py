@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, List, NamedTuple, Protocol, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Protocol, Tuple
 
-from backend.node.weights.arrays import Array
+from backend.node.weights.arrays import Array, Planned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class TensorInfo(NamedTuple):
@@ -12,6 +15,10 @@ class TensorInfo(NamedTuple):
 
     shape: Tuple[int, ...]
     dtype: str
+
+
+def nbytes_of(info: TensorInfo) -> int:
+    return Planned("", info.shape, info.dtype).nbytes
 
 
 class TensorSource(Protocol):
@@ -31,6 +38,11 @@ class TensorSource(Protocol):
 
     def get(self, name: str) -> Array:
         """A view of the mapped file. Raises JobError for a missing name or a damaged file."""
+        ...
+
+    def read(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
+        """Fill `out` [rows, columns] with a copy of the tensor's values from (`row`, `column`) on, which are
+        in it; one dimension is rows of one column. Nothing stays in memory. Raises JobError, OSError."""
         ...
 
     def release(self, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from gettext import gettext as _
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List
 
 from backend.node import durable
 from backend.node.job_lines import JobError
@@ -15,6 +15,7 @@ from backend.node.weights.arrays import Array, Planned
 from backend.node.weights.companion_files import companion_files, copy_companions
 from backend.node.weights.conversion_job import ConversionJob, read_conversion_job
 from backend.node.weights.families import mapping
+from backend.node.weights.gathering import gather
 from backend.node.weights.hf_folder import INDEXES, SINGLE, HfFolder
 from backend.node.weights.hf_plan import HfEntry, HfPlan, plan_hf
 from backend.node.weights.lora_tree import lora_settings, open_tree
@@ -22,21 +23,20 @@ from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import HF_NAMES
 from backend.node.weights.model_config import read_model
 from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
-from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say
-from backend.node.weights.rank_writer import run_side_by_side, worker_count
+from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say, say_all
+from backend.node.weights.rank_writer import SPARE_BYTES, fits, held_per_byte, run_side_by_side, worker_count
 from backend.node.weights.rotary_buffer import inverse_frequencies
 from backend.node.weights.settle import settle
 from backend.node.weights.shard_files import Shard, cut_into_shards, write_index
 from backend.node.weights.tally import Tally
-from backend.node.weights.tensor_cuts import source as source_of
+from backend.node.weights.tensor_blocks import source_plan
 from backend.node.weights.tensor_source import Produce, TensorSource
 from backend.node.weights.to_megatron import stored_dtype
-from backend.node.weights.tree_parts import PartKey, TreeParts
+from backend.node.weights.tree_parts import TreeParts
 
 __all__ = ["Outcome", "Progress", "run"]
 
 _LIKE = "like_directory"
-_DEFAULT_MEMORY = 1 << 30
 
 
 def run(job: Dict[str, Any], tell: Tell = print_lines) -> Outcome:
@@ -77,8 +77,9 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
         copied = copy_companions(job.like_directory, folder, HF_NAMES[dtype])
         tally = Tally(plan.nbytes, tell)
         joiner = _Joiner(parts, plan, like, dtype, tally)
-        paths = _write_shards(folder, shards, joiner, tally, job.memory_bytes)
-        details["notes"] = notes + tally.say_notes()
+        allowed = job.memory_bytes or SPARE_BYTES + tree.largest_rank_bytes()
+        paths = _write_shards(folder, shards, joiner, tally, allowed)
+        details["notes"] = notes + say_all(tell, tree.notes()) + tally.say_notes()
         details["copied_files"] = copied
         counts = {"shards": len(shards), **tally.counts(), "seconds": round(tally.seconds, 3)}
         outputs = paths + [os.path.join(folder, name) for name in copied]
@@ -117,22 +118,22 @@ def _notes(job: ConversionJob, tree: MegatronTree, like: HfFolder, plan: HfPlan,
 
 
 def _write_shards(
-    folder: str, shards: List[Shard], joiner: _Joiner, tally: Tally, memory_bytes: Optional[int]
+    folder: str, shards: List[Shard], joiner: _Joiner, tally: Tally, allowed_bytes: int
 ) -> List[str]:
     from backend.node.weights.safetensors_writer import write_safetensors
 
     def write(shard: Shard) -> str:
         path = os.path.join(folder, shard.name)
-        produce = joiner.producer()
+        produce: Produce = joiner.produce
         with contextlib.ExitStack() as stack:
-            if workers == 1:
+            if workers == 1 and fits(2 * held, allowed_bytes):
                 produce = stack.enter_context(one_ahead(shard.tensors, produce))
             # Loaders of PyTorch models look for this word.
             write_safetensors(path, shard.tensors, produce, {"format": "pt"})
         return path
 
-    largest = max(planned.nbytes for shard in shards for planned in shard.tensors)
-    workers = worker_count(len(shards), largest, memory_bytes or _DEFAULT_MEMORY)
+    held = joiner.held * max(planned.nbytes for shard in shards for planned in shard.tensors)
+    workers = worker_count(len(shards), int(held), allowed_bytes)
     tasks = [lambda shard=shard: write(shard) for shard in shards]
     paths = run_side_by_side(tasks, workers, tally)
     if len(shards) > 1:
@@ -142,7 +143,8 @@ def _write_shards(
 
 
 class _Joiner:
-    """Makes the tensors of the model from the pieces of all ranks."""
+    """Makes the tensors of the model from the pieces of all ranks. `held`: bytes that it holds for each of
+    them."""
 
     def __init__(self, parts: TreeParts, plan: HfPlan, like: TensorSource, dtype: str, tally: Tally) -> None:
         self._parts = parts
@@ -150,35 +152,20 @@ class _Joiner:
         self._like = like
         self._dtype = dtype
         self._tally = tally
+        self.held = held_per_byte(parts.tree.dtypes(), dtype)
         self._buffers: Dict[str, Planned] = {planned.key: planned for planned in plan.buffers}
 
-    def producer(self) -> Produce:
-        # A part with several sources is asked for again and again; one with an adapter is merged once.
-        current: Dict[PartKey, List[Array]] = {}
+    def produce(self, name: str) -> Array:
+        array = self._buffer(name) if name in self._buffers else self._join(self._plan.entries[name])
+        array = settle(array, self._dtype, name, self._tally, refuse_overflow=False)
+        self._tally.add(array.data.nbytes)
+        return array
 
-        def produce(name: str) -> Array:
-            if name in self._buffers:
-                array = self._buffer(name)
-            else:
-                entry = self._plan.entries[name]
-                key = PartKey(entry.part, entry.layer)
-                if key not in current:
-                    for past in current:
-                        self._parts.release(*past)
-                    current.clear()
-                    current[key] = self._parts.pieces(*key)
-                array = self._join(entry, current[key])
-            array = settle(array, self._dtype, name, self._tally, refuse_overflow=False)
-            self._tally.add(array.data.nbytes)
-            return array
-
-        return produce
-
-    def _join(self, entry: HfEntry, pieces: List[Array]) -> Array:
+    def _join(self, entry: HfEntry) -> Array:
+        sources = self._parts.sources(entry.part, entry.layer)
         cut = mapping.PARTS[entry.part].cut
-        arrays = [piece.data for piece in pieces]
-        joined = source_of(cut, arrays, self._parts.place, entry.number, entry.sources)
-        return Array(joined, pieces[0].dtype)
+        shapes = [source.info(name).shape for source, name in sources]
+        return gather(source_plan(cut, shapes, self._parts.place, entry.number, entry.sources), sources)
 
     def _buffer(self, name: str) -> Array:
         """As the original has it, else as the model's own code computes it."""

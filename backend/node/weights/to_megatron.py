@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from gettext import gettext as _
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Set
 
 from backend.node.weights import weights_manifest
-from backend.node.weights.arrays import FP32, Array
-from backend.node.weights.casting import cast
+from backend.node.weights.arrays import Array
 from backend.node.weights.conversion_job import ConversionJob, read_conversion_job
 from backend.node.weights.families import mapping
+from backend.node.weights.families.all_families import default_format
+from backend.node.weights.gathering import gather
 from backend.node.weights.hf_folder import INDEXES, SINGLE, HfFolder
 from backend.node.weights.hf_plan import source_names
 from backend.node.weights.layout import check_division, make_layout, pad_vocabulary
@@ -18,10 +19,11 @@ from backend.node.weights.model import HF_NAMES, Model
 from backend.node.weights.model_config import model_of_architecture, read_model
 from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
 from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say
-from backend.node.weights.rank_writer import Rank, write_ranks
+from backend.node.weights.rank_writer import Rank, held_per_byte, write_ranks
 from backend.node.weights.settle import settle
 from backend.node.weights.tally import Tally
-from backend.node.weights.tensor_cuts import piece, place_of
+from backend.node.weights.tensor_blocks import piece_plan
+from backend.node.weights.tensor_cuts import place_of
 from backend.node.weights.tensor_source import Produce, TensorSource
 from backend.node.weights.tree_plan import RankPlan
 from backend.node.weights.tree_target import Target, describe_ranks, new_rows
@@ -29,8 +31,6 @@ from backend.node.weights.weights_check import check_hf, check_same_model
 
 __all__ = ["Outcome", "Progress", "run"]
 
-# Families whose scripts of the guide's time are for mcore only; all others were trained in legacy form.
-_MCORE_FAMILIES = ("qwen2", "glm4")
 _WIDTH = {"bf16": 8, "fp16": 11, "fp32": 24, "fp64": 53}
 
 
@@ -69,7 +69,8 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
         tally = Tally(nbytes, tell)
         worker = _Cutter(source, target, tally)
         args = target.args(job.hf_directory, job.output_directory)
-        paths = write_ranks(folder, plans, args, worker.producer, tally, job.memory_bytes)
+        held = held_per_byte(floats_of(source), target.dtype)
+        paths = write_ranks(folder, plans, args, worker.producer, tally, held, job.memory_bytes)
         details["notes"] = notes + tally.say_notes()
         counts = {"rank_files": len(paths), **tally.counts(), "seconds": round(tally.seconds, 3)}
         return Outcome(False, weights_manifest.write(folder, sources, counts, paths, details))
@@ -100,16 +101,21 @@ def _target(job: ConversionJob, model: Model, source: HfFolder) -> Target:
         job.layers_per_virtual_stage,
     )
     check_division(model, layout.tp)
-    default = "mcore" if model.family in _MCORE_FAMILIES else "legacy"
     padded = pad_vocabulary(model.vocab, layout.tp, job.make_vocab_size_divisible_by, job.padded_vocab_size)
     dtype = job.dtype or model.dtype or stored_dtype(source)
-    return Target(model, layout, job.format or default, dtype, padded, job.make_vocab_size_divisible_by)
+    form = job.format or default_format(model.family)
+    return Target(model, layout, form, dtype, padded, job.make_vocab_size_divisible_by)
 
 
 def stored_dtype(source: TensorSource) -> str:
     """The widest floating-point dtype among the tensors: for a model whose config does not say one."""
-    found = {source.info(name).dtype for name in source.names()} & set(HF_NAMES)
+    found = floats_of(source) & set(HF_NAMES)
     return max(found, key=lambda dtype: _WIDTH[dtype], default="fp32")
+
+
+def floats_of(source: TensorSource) -> Set[str]:
+    """The floating-point dtypes of its tensors."""
+    return {source.info(name).dtype for name in source.names()} & set(_WIDTH)
 
 
 def _dtype_notes(model: Model, dtype: str, tell: Tell) -> List[str]:
@@ -134,27 +140,16 @@ class _Cutter:
         target, source, tally = self._target, self._source, self._tally
         model = target.model
         place = place_of(model, target.layout.tp, target.padded_vocab, rank[0])
-        used: List[str] = []
 
         def produce(key: str) -> Array:
             entry = plan.entries[key]
-            for name in used:
-                source.release(name)
-            used[:] = source_names(model, entry.part, entry.layer)
-            found = self._get(used)
+            names = source_names(model, entry.part, entry.layer)
             cut = mapping.PARTS[entry.part].cut
-            array = Array(piece(cut, [one.data for one in found], place), found[0].dtype)
+            made = piece_plan(cut, [source.info(name).shape for name in names], place)
+            array = gather(made, [(source, name) for name in names])
             new = new_rows(target, entry.part, rank)
-            array = settle(array, target.dtype, used[0], tally, refuse_overflow=True, new_rows=new)
+            array = settle(array, target.dtype, names[0], tally, refuse_overflow=True, new_rows=new)
             tally.add(array.data.nbytes)
             return array
 
         return produce
-
-    def _get(self, names: List[str]) -> List[Array]:
-        found = [self._source.get(name) for name in names]
-        if len({array.dtype for array in found}) == 1:
-            return found
-        # Halves of one part in different dtypes: the cut is of one, which holds all values.
-        wide = "fp64" if any(array.dtype == "fp64" for array in found) else FP32
-        return [cast(array, wide).array for array in found]

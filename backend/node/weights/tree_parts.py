@@ -4,19 +4,18 @@ part from all tensor parallel ranks."""
 from __future__ import annotations
 
 from gettext import gettext as _
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional
 
 from backend.node.job_lines import JobError
 from backend.node.weights.arrays import Array
+from backend.node.weights.gathering import Where
 from backend.node.weights.layout import check_division
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import Model
 from backend.node.weights.tensor_cuts import Place, place_of
-from backend.node.weights.tensor_source import TensorInfo, TensorSource
+from backend.node.weights.tensor_source import TensorInfo
 from backend.node.weights.tree_plan import Entry, plan_rank
 from backend.node.weights.weights_check import check_rank
-
-Where = Tuple[TensorSource, str]
 
 
 class PartKey(NamedTuple):
@@ -53,17 +52,17 @@ class TreeParts:
 
     def pieces(self, part: str, layer: Optional[int]) -> List[Array]:
         """Views of the mapped files, in the order of the ranks. Raises JobError."""
-        where = self._where[PartKey(part, layer)]
-        found = [source.get(name) for source, name in (where[rank] for rank in sorted(where))]
-        if len({piece.dtype for piece in found}) > 1:
-            what = _("the ranks hold {name} in different dtypes").format(name=where[0][1])
-            raise JobError(self.tree.field, what, ", ".join(piece.dtype for piece in found))
-        return found
+        return [source.get(name) for source, name in self.sources(part, layer)]
 
-    def piece(self, part: str, layer: Optional[int], tp_rank: int) -> Array:
-        """That of one rank."""
-        source, name = self._where[PartKey(part, layer)][tp_rank]
-        return source.get(name)
+    def sources(self, part: str, layer: Optional[int]) -> List[Where]:
+        """Where the pieces are, in the order of the ranks. Raises JobError."""
+        where = self._where[PartKey(part, layer)]
+        found = [where[rank] for rank in sorted(where)]
+        dtypes = [source.info(name).dtype for source, name in found]
+        if len(set(dtypes)) > 1:
+            what = _("the ranks hold {name} in different dtypes").format(name=found[0][1])
+            raise JobError(self.tree.field, what, ", ".join(dtypes))
+        return found
 
     def release(self, part: str, layer: Optional[int]) -> None:
         """Give the pages back to the system."""

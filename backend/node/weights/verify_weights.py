@@ -13,7 +13,7 @@ from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import Model
 from backend.node.weights.model_config import read_model
 from backend.node.weights.progress import Progress, Tell
-from backend.node.weights.reshard import tree_model
+from backend.node.weights.tree_model import tree_model
 from backend.node.weights.weight_sides import (
     Side,
     Weights,

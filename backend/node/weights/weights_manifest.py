@@ -52,18 +52,24 @@ def _is_same(path: str, fingerprint: Optional[str]) -> bool:
 
 
 def describe(
-    model: Model, kind: str, dtype: str, layout: Optional[Layout] = None, padded_vocab: Optional[int] = None
+    model: Model,
+    kind: str,
+    dtype: str,
+    layout: Optional[Layout] = None,
+    padded_vocab: Optional[int] = None,
+    knows_rope_theta: bool = True,
 ) -> Dict[str, Any]:
     """What the weights are, for people and for who trains with them: rope theta is in no Megatron tree.
 
-    `kind`: "hf", "legacy" or "mcore"."""
+    `kind`: "hf", "legacy" or "mcore". Without `knows_rope_theta` the model's is only a guess."""
+    theta = model.rope_theta if knows_rope_theta else None
     found: Dict[str, Any] = {
         "kind": kind,
         "family": model.family,
         "dtype": dtype,
         "parameters": model.parameters,
-        "rope_theta": model.rope_theta,
-        "model": model._asdict(),
+        "rope_theta": theta,
+        "model": {**model._asdict(), "rope_theta": theta},
     }
     if layout is not None:
         found["layout"] = layout._asdict()

@@ -90,6 +90,7 @@ def test_another_layout_wants_another_folder(npudeck: Npudeck, model: Path, tree
     assert (code, out) == (3, "")
     assert "error: OUT_DIR: " in err
     assert "TP 2 x PP 2" in err
+    assert "or give --overwrite to replace this one" in err
     assert npudeck("to-megatron", model, tree, "--tp", 1, "--pp", 1, "--overwrite")[0] == 0
     assert [path.name for path in (tree / "iter_0000001").iterdir()] == ["mp_rank_00"]
 

@@ -152,3 +152,15 @@ def test_yi_is_a_setting_of_training(tmp_path: Path) -> None:
 def test_no_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="no such folder"):
         check_files(str(tmp_path / "none"))
+
+
+def test_bytes_that_are_no_text_are_told_as_numbers(tmp_path: Path) -> None:
+    model = folder(tmp_path / "m", config__json={**LLAMA, "model_type": "chatglm"})
+    line = b'    assert self.padding_side == "left"  # \xff\n'
+    (model / "tokenization_chatglm.py").write_bytes(line)
+    report = check_files(str(model), str(tmp_path / "mended"))
+    [found] = [one for one in report["fix_ups"] if one["key"] == "padding-side"]
+    assert "\\xff" in found["diff"]
+    json.dumps(report, ensure_ascii=False).encode("utf-8")
+    mended = (tmp_path / "mended" / "tokenization_chatglm.py").read_bytes()
+    assert mended == line.replace(b"assert", b"# assert")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backend.node.job_lines import JobError
-from backend.node.weights import merge_lora, to_hf
+from backend.node.weights import lora_tree, merge_lora, to_hf
 from backend.node.weights.arrays import Array, Planned
 from backend.node.weights.hf_folder import HfFolder
 from backend.node.weights.lora_tree import LoraSettings, MergedTree
@@ -242,3 +242,32 @@ def test_an_adapter_of_other_weights_is_said(tmp_path: Path) -> None:
     first = kept.rank(0, 0).get(name)
     assert kept.notes() == []
     assert not np.shares_memory(first.data, MegatronTree(str(case / "megatron")).rank(0, 0).get(name).data)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_part_of_a_merged_tensor_is_that_of_the_whole(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lora_tree, "_PIECE_BYTES", 300)
+    tree = MergedTree(str(case / "megatron"), LoraSettings(str(case / "lora")))
+    for rank in tree.folder.ranks:
+        source = tree.rank(*rank)
+        for name in tree.names(*rank):
+            whole = source.get(name).data
+            table = whole.reshape(len(whole), -1)
+            row, column = len(table) // 3, table.shape[1] // 3
+            out = np.empty(table[row:, column:].shape, table.dtype)
+            source.read(name, row, column, out)
+            assert out.tobytes() == table[row:, column:].tobytes(), name
+
+
+def test_the_manifest_of_a_merge_says_what_was_done(tmp_path: Path) -> None:
+    case = CASES[1]
+    adapter = changed_adapter(case, tmp_path / "lora", doubled("input_layernorm"))
+    said: list[str] = []
+    asked = job(case, tmp_path / "merged", lora_directory=str(adapter))
+    found = merge_lora.run(asked, lambda progress: said.append(progress.note)).manifest
+    assert found["made_from"]["action"] == "merge-lora"
+    [note] = [one for one in found["notes"] if "trained on other weights" in one]
+    assert note in said
+    assert (found["rope_theta"], found["model"]["rope_theta"]) == (None, None)
+    like = {"like_directory": str(case / "hf"), "output_directory": str(tmp_path / "hf")}
+    assert note in to_hf.run({**asked, **like}, quiet).manifest["notes"]

@@ -257,3 +257,29 @@ def test_the_written_file_is_one_of_safetensors(tmp_path: Path) -> None:
     found = SafetensorsFile(str(tmp_path / "peft" / "adapter_model.safetensors"))
     assert "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" in found.names()
     assert len(found.names()) == 2 * 7 * 2
+
+
+def test_a_dry_run_says_what_would_be_made(tmp_path: Path) -> None:
+    case = CASES[LORA[0]]
+    found = export(case, case / "lora", tmp_path / "peft", dry_run=True)
+    assert found["dry_run"]
+    assert (found["lora"]["r"], found["lora"]["lora_alpha"]) == (4, 8)
+    assert found["files"][0]["tensors"] == 2 * 7 * len(
+        {module.layer for module in modules_of(model_of(case))}
+    )
+    assert list(tmp_path.iterdir()) == []
+    export(case, case / "lora", tmp_path / "peft")
+    job = {
+        "lora_directory": str(tmp_path / "peft"),
+        "like_directory": str(case / "hf"),
+        "output_directory": str(tmp_path / "lora"),
+        "tensor_parallel": 2,
+        "pipeline_parallel": 2,
+    }
+    planned = split_adapter.run({**job, "dry_run": True}, quiet).manifest
+    assert [one["path"] for one in planned["files"]][:2] == ["mp_rank_00_000", "mp_rank_01_000"]
+    assert not (tmp_path / "lora").exists()
+    written = split_adapter.run(job, quiet).manifest
+    assert planned["lora"] == written["lora"]
+    assert (written["lora"]["r"], written["lora"]["lora_alpha"]) == (4, 8)
+    assert written["counts"]["bytes"] == planned["counts"]["bytes"]

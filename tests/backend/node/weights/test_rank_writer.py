@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from backend.node.weights.rank_writer import run_side_by_side, worker_count
+from backend.node.weights.rank_writer import fits, held_per_byte, run_side_by_side, worker_count
 from backend.node.weights.tally import Tally
 
 MB = 1 << 20
@@ -20,8 +20,8 @@ def quiet_tally() -> Tally:
     [
         (1, 1, 10**12, 1),
         (64, 10 * MB, 100 * MB, 1),
-        (64, 10 * MB, 130 * MB, 1),
-        (64, 10 * MB, 160 * MB, 2),
+        (64, 10 * MB, 119 * MB, 1),
+        (64, 10 * MB, 129 * MB, 2),
         (64, 10 * MB, 10**12, 4),
         (3, 10 * MB, 10**12, 3),
         (64, 0, 1, 1),
@@ -32,6 +32,14 @@ def test_as_many_as_fit(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
     assert worker_count(tasks, largest, allowed) == expected
+
+
+def test_a_cast_holds_what_it_casts_too() -> None:
+    assert held_per_byte(["bf16"], "bf16") == 1.0
+    assert held_per_byte(["bf16", "fp32"], "bf16") == 3.0
+    assert held_per_byte(["bf16"], "fp32") == 1.5
+    assert fits(20 * MB, 120 * MB)
+    assert not fits(21 * MB, 120 * MB)
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -62,3 +62,18 @@ def test_what_is_not_said_stays(tmp_path: Path) -> None:
     job = {"megatron_directory": str(case / "megatron"), "output_directory": str(tmp_path / "moved")}
     reshard.run(job, lambda progress: None)
     assert contents(tmp_path / "moved") == contents(case / "megatron")
+
+
+def test_rope_theta_is_null_where_nobody_says_it(tmp_path: Path) -> None:
+    case = next(case for case in CASES if "llama3" in str(case))
+    job = {"megatron_directory": str(case / "megatron"), "output_directory": str(tmp_path / "foreign")}
+    found = reshard.run(job, lambda progress: None).manifest
+    assert (found["rope_theta"], found["model"]["rope_theta"]) == (None, None)
+    assert found["made_from"]["action"] == "reshard"
+    # Ours beside it says so, and again after a second time.
+    ours = to_megatron.run(job_for_case(case, tmp_path / "ours"), lambda progress: None).manifest
+    assert ours["rope_theta"] not in (None, 10000.0)
+    job = {"megatron_directory": str(tmp_path / "ours"), "output_directory": str(tmp_path / "moved")}
+    assert reshard.run(job, lambda progress: None).manifest["rope_theta"] == ours["rope_theta"]
+    job = {"megatron_directory": str(tmp_path / "foreign"), "output_directory": str(tmp_path / "again")}
+    assert reshard.run(job, lambda progress: None).manifest["rope_theta"] is None

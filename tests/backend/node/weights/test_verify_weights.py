@@ -64,6 +64,11 @@ def test_shapes_and_numbers_that_are_none() -> None:
     found = compare(fp32(1.0), fp32(float("nan")))
     assert found is not None
     assert found["largest"] is None
+    assert (found["a"], found["b"]) == (1.0, "nan")
+    found = compare(fp32(float("-inf")), fp32(float("inf")))
+    json.dumps(found, allow_nan=False)
+    assert found is not None
+    assert (found["a"], found["b"]) == ("-inf", "inf")
 
 
 pytestmark = pytest.mark.skipif(not PLAIN, reason="the reference trees are not on this machine")
