@@ -496,14 +496,21 @@ def test_told_to_end_it_takes_everything_away(job: dict[str, Any], tmp_path: Pat
     path = tmp_path / "job.json"
     path.write_text(json.dumps(job))
     argv = [sys.executable, "-m", "backend.node.main", "data", str(path)]
-    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL)
+    number_of = getattr(signal, number)
+    # Under nohup the signal would be ignored, also by this process.
+    process = subprocess.Popen(
+        argv,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(number_of, signal.SIG_DFL) and None,
+    )
     deadline = time.monotonic() + 30
     while not any("tmp-" in name for name in contents(job)):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(getattr(signal, number))
-    assert process.wait(30) == 128 + getattr(signal, number)
+    process.send_signal(number_of)
+    assert process.wait(30) == 128 + number_of
     assert contents(job) == {}
 
 
