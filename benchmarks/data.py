@@ -190,8 +190,8 @@ def main() -> int:
     cases: list[Case] = [(vocabulary, kind, 200.0) for vocabulary in _GOALS for kind in _GOALS[vocabulary]]
     small, large, rounds = 50.0, 500.0, 2
     if chosen.quick:
-        cases = [("byte-level", "pretrain", 40.0), ("llama-like", "instruction", 16.0)]
-        small, large, rounds = 10.0, 40.0, 1
+        cases = [("byte-level", "pretrain", 48.0), ("llama-like", "instruction", 28.0)]
+        small, large, rounds = 10.0, 48.0, 1
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         figures = speed(bench, encoders, cases, rounds)
