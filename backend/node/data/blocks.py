@@ -22,10 +22,7 @@ _RECORDS_FOR_NAMES = 100
 
 
 class FileBlock(Block, Protocol):
-    """A block that also knows how many rows it has, readable or not, before it is parsed."""
-
-    @property
-    def total(self) -> int: ...
+    """A block of a file, whose place in the whole input can be told afterwards."""
 
     def _replace(self, *, done: int) -> FileBlock: ...
 

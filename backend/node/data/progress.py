@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from gettext import gettext as _
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple
 
 from backend.node.job_lines import print_progress
-
-_SECONDS_UNTIL = 90.0
+from backend.node.pace import with_time_left
 
 
 class Progress(NamedTuple):
@@ -37,15 +36,4 @@ def progress_words(progress: Progress) -> str:
     """`12,000 records, 1.20 M tokens/s, 3 min left`."""
     rate = progress.tokens / max(1e-9, progress.seconds) / 1e6
     text = _("{records:,} records, {rate:.2f} M tokens/s").format(records=progress.records, rate=rate)
-    left = seconds_left(progress)
-    if left is None or progress.done >= progress.total:
-        return text
-    words = _("{seconds:.0f} s left") if left < _SECONDS_UNTIL else _("{minutes:.0f} min left")
-    return f"{text}, {words.format(seconds=left, minutes=left / 60)}"
-
-
-def seconds_left(progress: Progress) -> Optional[float]:
-    """How long the rest will take at the pace so far; None while nobody can say."""
-    if not progress.done or progress.seconds < 1:
-        return None
-    return progress.seconds * (progress.total - progress.done) / progress.done
+    return with_time_left(text, progress.done, progress.total, progress.seconds)

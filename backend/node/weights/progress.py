@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from gettext import gettext as _
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple
 
 from backend.node.job_lines import print_progress
-
-_SECONDS_UNTIL = 90.0
+from backend.node.pace import with_time_left
 
 
 class Progress(NamedTuple):
@@ -55,15 +54,4 @@ def progress_words(progress: Progress) -> str:
     """`1.20 GB/s, 3 min left`."""
     rate = progress.done_bytes / max(1e-9, progress.seconds) / 1e9
     text = _("{rate:.2f} GB/s").format(rate=rate)
-    left = seconds_left(progress)
-    if left is None or progress.done_bytes >= progress.total_bytes:
-        return text
-    words = _("{seconds:.0f} s left") if left < _SECONDS_UNTIL else _("{minutes:.0f} min left")
-    return f"{text}, {words.format(seconds=left, minutes=left / 60)}"
-
-
-def seconds_left(progress: Progress) -> Optional[float]:
-    """How long the rest will take at the pace so far; None while nobody can say."""
-    if not progress.done_bytes or progress.seconds < 1:
-        return None
-    return progress.seconds * (progress.total_bytes - progress.done_bytes) / progress.done_bytes
+    return with_time_left(text, progress.done_bytes, progress.total_bytes, progress.seconds)

@@ -10,7 +10,6 @@ from backend.node.weights.arrays import FP32, ITEM_BYTES, Array
 from backend.node.weights.conversion_job import ConversionJob, read_conversion_job
 from backend.node.weights.families import mapping
 from backend.node.weights.gathering import gather
-from backend.node.weights.layout import check_division, make_layout, pad_vocabulary
 from backend.node.weights.lora_tree import lora_settings, open_tree
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import HF_NAMES, Model
@@ -25,7 +24,7 @@ from backend.node.weights.tensor_source import Produce
 from backend.node.weights.tree_model import known_rope_theta, tree_model
 from backend.node.weights.tree_parts import TreeParts
 from backend.node.weights.tree_plan import RankPlan
-from backend.node.weights.tree_target import Target, describe_ranks, new_rows
+from backend.node.weights.tree_target import Target, describe_ranks, new_rows, target_of
 
 __all__ = ["Outcome", "Progress", "run", "run_tree"]
 
@@ -62,7 +61,7 @@ def run_tree(job: ConversionJob, tree: MegatronTree, tell: Tell) -> Outcome:
         return current
     model = tree_model(tree)
     parts = TreeParts(tree, model)
-    target = _target(job, tree, model, parts)
+    target = _target(job, tree, model)
     plans = target.plans()
     nbytes = sum(plan.nbytes for plan in plans.values())
     details = weights_manifest.describe(
@@ -89,19 +88,10 @@ def run_tree(job: ConversionJob, tree: MegatronTree, tell: Tell) -> Outcome:
         return Outcome(False, weights_manifest.write(folder, sources, counts, paths, details))
 
 
-def _target(job: ConversionJob, tree: MegatronTree, model: Model, parts: TreeParts) -> Target:
-    layout = make_layout(
-        model.layers,
-        job.tensor_parallel,
-        job.pipeline_parallel,
-        job.layers_per_stage,
-        job.layers_per_virtual_stage,
-    )
-    check_division(model, layout.tp)
-    padded = pad_vocabulary(model.vocab, layout.tp, job.make_vocab_size_divisible_by, job.padded_vocab_size)
+def _target(job: ConversionJob, tree: MegatronTree, model: Model) -> Target:
     stored = [dtype for dtype in tree.dtypes() if dtype in HF_NAMES]
     dtype = job.dtype or max(stored, key=lambda one: ITEM_BYTES[one], default=FP32)
-    return Target(model, layout, job.format or tree.format, dtype, padded, job.make_vocab_size_divisible_by)
+    return target_of(job, model, job.format or tree.format, dtype)
 
 
 def _notes(tree: MegatronTree, target: Target, tell: Tell) -> List[str]:

@@ -14,7 +14,6 @@ from backend.node.weights.families.all_families import default_format
 from backend.node.weights.gathering import gather
 from backend.node.weights.hf_folder import INDEXES, SINGLE, HfFolder
 from backend.node.weights.hf_plan import source_names
-from backend.node.weights.layout import check_division, make_layout, pad_vocabulary
 from backend.node.weights.model import HF_NAMES, Model
 from backend.node.weights.model_config import model_of_architecture, read_model
 from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
@@ -26,7 +25,7 @@ from backend.node.weights.tensor_blocks import piece_plan
 from backend.node.weights.tensor_cuts import place_of
 from backend.node.weights.tensor_source import Produce, TensorSource
 from backend.node.weights.tree_plan import RankPlan
-from backend.node.weights.tree_target import Target, describe_ranks, new_rows
+from backend.node.weights.tree_target import Target, describe_ranks, new_rows, target_of
 from backend.node.weights.weights_check import check_hf, check_same_model
 
 __all__ = ["Outcome", "Progress", "run"]
@@ -93,18 +92,8 @@ def _recipe_model(job: ConversionJob, source: HfFolder, tell: Tell) -> Model:
 
 
 def _target(job: ConversionJob, model: Model, source: HfFolder) -> Target:
-    layout = make_layout(
-        model.layers,
-        job.tensor_parallel,
-        job.pipeline_parallel,
-        job.layers_per_stage,
-        job.layers_per_virtual_stage,
-    )
-    check_division(model, layout.tp)
-    padded = pad_vocabulary(model.vocab, layout.tp, job.make_vocab_size_divisible_by, job.padded_vocab_size)
     dtype = job.dtype or model.dtype or stored_dtype(source)
-    form = job.format or default_format(model.family)
-    return Target(model, layout, form, dtype, padded, job.make_vocab_size_divisible_by)
+    return target_of(job, model, job.format or default_format(model.family), dtype)
 
 
 def stored_dtype(source: TensorSource) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List, NamedTuple, Optional
 
+from backend.node.weights.conversion_job import ConversionJob
 from backend.node.weights.families import mapping
-from backend.node.weights.layout import Layout, share
+from backend.node.weights.layout import Layout, check_division, make_layout, pad_vocabulary, share
 from backend.node.weights.model import Model
 from backend.node.weights.rank_writer import Rank
 from backend.node.weights.tree_args import tree_args
@@ -46,6 +47,21 @@ class Target(NamedTuple):
             load,
             save,
         )
+
+
+def target_of(job: ConversionJob, model: Model, tree_format: str, dtype: str) -> Target:
+    """The tree that the job asks for, layout and vocabulary checked against the model. Raises JobError."""
+    layout = make_layout(
+        model.layers,
+        job.tensor_parallel,
+        job.pipeline_parallel,
+        job.layers_per_stage,
+        job.layers_per_virtual_stage,
+    )
+    check_division(model, layout.tp)
+    divisible_by = job.make_vocab_size_divisible_by
+    padded = pad_vocabulary(model.vocab, layout.tp, divisible_by, job.padded_vocab_size)
+    return Target(model, layout, tree_format, dtype, padded, divisible_by)
 
 
 def describe_ranks(plans: Dict[Rank, RankPlan]) -> List[Dict[str, Any]]:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from backend.node.weights.progress import Progress, print_lines, progress_words, seconds_left
+from backend.node.pace import seconds_left
+from backend.node.weights.progress import Progress, print_lines, progress_words
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ def test_rate_and_time_left(progress: Progress, words: str) -> None:
 
 
 def test_nobody_knows_at_first() -> None:
-    assert seconds_left(Progress(0, 100, 5.0)) is None
+    assert seconds_left(0, 100, 5.0) is None
 
 
 def test_a_note_is_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
