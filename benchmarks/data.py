@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import _process
 from _figures import Figure, figure, options, report
+from _process import measure
 
 _HERE = Path(__file__).resolve().parent
 _LOOP = str(_HERE / "_data_loop.py")
@@ -45,15 +45,14 @@ _GOALS = {
 
 
 @dataclass
-class Run:
-    """The best of several processes: wall seconds; the most memory that any of them took, in MB."""
+class Run(_process.Run):
+    """As there, and how many ids each of the processes made."""
 
-    seconds: float = float("inf")
-    memory_mb: float = 0.0
     tokens: int = 0
 
     @property
     def rate(self) -> float:
+        """Millions of ids a second."""
         return self.tokens / self.seconds / 1e6
 
 
@@ -95,24 +94,6 @@ class Bench:
         if manifest["encoder"] != encoder:
             raise SystemExit(f"{encoder} was not used: {manifest['notes']}")
         run.tokens = manifest["counts"]["tokens"]
-
-
-def measure(run: Run, argv: list[str]) -> str:
-    """Run a process and put its time and memory into `run`; answers what it printed last."""
-    environment = dict(os.environ, PYTHONPATH=str(_HERE.parent))
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(argv, stdout=out, env=environment)
-        _pid, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        lines = out.read().decode().splitlines()
-    if process.returncode:
-        raise SystemExit(f"{argv} ended with {process.returncode}")
-    run.seconds = min(run.seconds, seconds)
-    run.memory_mb = max(run.memory_mb, usage.ru_maxrss / 1024)
-    return lines[-1] if lines else ""
 
 
 def present_encoders() -> list[str]:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import pty
 import re
-import resource
 import select
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 
 from _figures import Figure, figure, options, report
+from _process import ENVIRONMENT, spend
 
 _HELP = [sys.executable, "-c", "from tui.command import main; main()"]
 _ARGPARSE = [sys.executable, "-c", "import argparse; argparse.ArgumentParser().parse_args([])"]
@@ -32,10 +31,7 @@ _SMALLEST_APP = (
 
 
 def cpu_ms(argv: list[str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return 1000 * (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    return 1000 * spend(argv).cpu_seconds
 
 
 def paint_ms(argv: list[str], word: bytes) -> float:
@@ -43,7 +39,7 @@ def paint_ms(argv: list[str], word: bytes) -> float:
     started = time.perf_counter()
     pid, terminal = pty.fork()
     if pid == 0:
-        environment = dict(os.environ, TERM="xterm-256color", COLUMNS="160", LINES="45")
+        environment = dict(ENVIRONMENT, TERM="xterm-256color", COLUMNS="160", LINES="45")
         environment["XDG_STATE_HOME"] = tempfile.mkdtemp()
         os.execvpe(argv[0], argv, environment)
     seen = b""

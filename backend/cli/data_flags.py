@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from typing import Any
 
 from backend.cli.arguments import add_json
+from backend.cli.flag_types import path, positive
 from backend.translation import _
 
 TOKENIZER_TYPES = ("PretrainedFromHF", "GPT2BPETokenizer", "BertWordPieceLowerCase", "BertWordPieceCase")
@@ -184,28 +184,10 @@ def given(arguments: argparse.Namespace, flag: str) -> bool:
     return getattr(arguments, flag.removeprefix("--").replace("-", "_")) not in (None, False)
 
 
-def path(text: str) -> str:
-    """A path; `~` at its start, which a shell leaves alone in `--flag=~/x` and in quotes, is a home."""
-    expanded = os.path.expanduser(text)  # noqa: PTH111 - Path would take away a slash at the end
-    if expanded.startswith("~"):
-        words = _(
-            "{text!r} begins with the home folder of nobody here; write ./{text} where that is its name"
-        )
-        raise argparse.ArgumentTypeError(words.format(text=text))
-    return expanded
-
-
 def _column(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError(_("the name of a column is empty"))
     return text
-
-
-def positive(text: str) -> int:
-    """A whole number of 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(_("{text!r} is not a whole number of 1 or more").format(text=text))
-    return int(text)
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import argparse
 
 from backend.cli import data_flags, diagnostics
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.data_problems import told_as
+from backend.cli.flag_types import path, positive
+from backend.cli.job_problems import told_as
 from backend.translation import _
 
 
@@ -15,7 +16,7 @@ def declare(actions: Commands) -> None:
     parser.add_argument(
         "files",
         nargs="+",
-        type=data_flags.path,
+        type=path,
         metavar="FILE",
         help=_("raw data (files, a folder, globs), or a finished prefix"),
     )
@@ -23,7 +24,7 @@ def declare(actions: Commands) -> None:
     parser.add_argument(
         "--gbs",
         "--global-batch-size",
-        type=data_flags.positive,
+        type=positive,
         metavar="N",
         help=_("GBS, to count iterations"),
     )
@@ -38,7 +39,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     from backend.cli.data_settings import FLAGS
     from backend.cli.data_text import look_of_stdout
     from backend.cli.data_tokenizer import recorded_tokenizer, tokenizer_of
-    from backend.cli.output import print_json, print_line
+    from backend.cli.report_output import print_report
 
     wanted = arguments.files[0] if len(arguments.files) == 1 else arguments.files
     with told_as({**FLAGS, "input": "FILE", "prefix": "FILE", "data_prefix": "FILE"}):
@@ -56,9 +57,6 @@ def _inspect(arguments: argparse.Namespace) -> int:
             arguments.append_eod,
         )
     command = next_command(report, arguments)
-    if arguments.json:
-        print_json({**report, "command": command})
-        return diagnostics.OK
-    for line in report_lines(report, look_of_stdout(full=arguments.full), command):
-        print_line(line)
+    lines = report_lines(report, look_of_stdout(full=arguments.full), command)
+    print_report({**report, "command": command}, lines, json=arguments.json)
     return diagnostics.OK

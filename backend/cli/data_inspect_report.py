@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from backend.cli import data_words as words
+from backend.cli import number_words as words
 from backend.cli.data_show import token_words
-from backend.cli.data_text import Look, run_lines, visible, wrapped
+from backend.cli.data_text import Look, run_lines, wrapped
 from backend.cli.data_verify import set_lines
+from backend.cli.visible_text import visible
 from backend.translation import _, ngettext
 
 _LABEL = 12

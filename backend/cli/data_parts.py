@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.cli import data_words as words
 from backend.cli import diagnostics
+from backend.cli import number_words as words
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.data_flags import path, positive
-from backend.cli.data_problems import told_as
+from backend.cli.flag_types import path, positive
+from backend.cli.job_problems import told_as
 from backend.translation import _
 
 _SPLIT_NAMES = {"input": "FILE", "directory": "--output-dir", "parts": "--parts", "force": "--output-dir"}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from backend.cli import data_flags, diagnostics
 from backend.cli.arguments import Commands, add_command
-from backend.cli.data_problems import told_as
 from backend.cli.data_settings import HANDLERS, TEMPLATES, VARIABLES
+from backend.cli.job_problems import told_as
 from backend.problems import UsageError
 from backend.translation import _
 
@@ -102,8 +102,8 @@ def _say_what_counts(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> Outcome:
-    from backend.cli.data_display import display
     from backend.cli.data_progress import JobProgress
+    from backend.cli.job_display import display
 
     with told_as(settings.names):
         from backend.node.data.preprocess import run

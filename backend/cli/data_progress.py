@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from backend.cli import data_words as words
-from backend.cli.data_display import Display
-from backend.cli.data_pace import Mark, Pace
+from backend.cli import number_words as words
+from backend.cli.job_display import Display
+from backend.cli.job_pace import Mark, Pace
 from backend.translation import _
 
 # what would be told as 0 says nothing
@@ -64,8 +64,8 @@ def _words(told: Told, pace: Pace) -> str:
         # at the end, how fast it was: what is last may be a pause
         per_second = told.tokens / told.seconds
     if per_second is not None and per_second >= _LEAST_SPEED:
-        parts.append(words.speed(per_second))
-    return "  ".join([*parts, *_left(pace, told.done, told.total)])
+        parts.append(words.token_rate(per_second))
+    return "  ".join([*parts, *_left(pace, told.total)])
 
 
 class BytesProgress:
@@ -77,11 +77,11 @@ class BytesProgress:
         self._pace = Pace()
 
     def __call__(self, done: int, total: int) -> None:
-        self._pace.add(Mark(self._now(), done, 0))
-        text = _("{done} of {total}").format(done=words.size(done), total=words.size(total))
-        self._display.move(done, total, "  ".join([text, *_left(self._pace, done, total)]))
+        self._pace.add(Mark(self._now(), done))
+        text = "  ".join([words.progress(done, total), *_left(self._pace, total)])
+        self._display.move(done, total, text)
 
 
-def _left(pace: Pace, done: int, total: int) -> list[str]:
+def _left(pace: Pace, total: int) -> list[str]:
     left = pace.seconds_left(total)
-    return [_("{time} left").format(time=words.span(left))] if left is not None and done < total else []
+    return [] if left is None else [words.time_left(left)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backend.cli.data_flags import path
+from backend.cli.flag_types import path, positive, variable
 from backend.problems import InputError, UsageError
 from backend.translation import _
 
@@ -133,16 +133,9 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 def _value(key: str, name: str, text: str) -> Any:
     """A variable's text as the job wants it. Raises InputError."""
     if key == "seq_length":
-        if not text.isdecimal() or int(text) < 1:
-            raise InputError.because(
-                _("{text!r} is not a whole number of 1 or more").format(text=text),
-                "",
-                _("set it to the tokens of a sample, such as 4096"),
-                field=name,
-            )
-        return int(text)
+        return variable(positive, name, text, _("set it to the tokens of a sample, such as 4096"))
     if key in _PATHS:
-        return _path(name, text)
+        return variable(path, name, text)
     if name == "RUN_TYPE":
         if text not in HANDLER_OF_RUN_TYPE:
             known = ", ".join(HANDLER_OF_RUN_TYPE)
@@ -154,13 +147,6 @@ def _value(key: str, name: str, text: str) -> Any:
             )
         return HANDLER_OF_RUN_TYPE[text]
     return text
-
-
-def _path(name: str, text: str) -> str:
-    try:
-        return path(text)
-    except argparse.ArgumentTypeError as error:
-        raise InputError.because(str(error), field=name) from error
 
 
 def _missing(key: str, *, from_environment: bool) -> UsageError:

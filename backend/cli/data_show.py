@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from backend.cli import data_words as words
 from backend.cli import diagnostics
+from backend.cli import number_words as words
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.data_flags import add_tokenizer_flags, path
-from backend.cli.data_problems import told_as
+from backend.cli.data_flags import add_tokenizer_flags
 from backend.cli.data_text import Look, look_of_stdout, run_lines
+from backend.cli.flag_types import path
+from backend.cli.job_problems import told_as
 from backend.problems import InputError
 from backend.translation import _, ngettext
 
@@ -47,7 +48,7 @@ def _number(text: str) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from backend.cli.output import print_json, print_line
+    from backend.cli.report_output import print_report
 
     with told_as(_NAMES):
         from backend.node.data.show import show
@@ -56,11 +57,7 @@ def _show(arguments: argparse.Namespace) -> int:
         # a wrong prefix is said before the question which tokenizer made it
         find_sets(arguments.prefix)
         found = show(arguments.prefix, arguments.doc, None if arguments.ids else _encoder(arguments))
-    if arguments.json:
-        print_json(found)
-        return diagnostics.OK
-    for line in document_lines(found, look_of_stdout(full=True)):
-        print_line(line)
+    print_report(found, document_lines(found, look_of_stdout(full=True)), json=arguments.json)
     return diagnostics.OK
 
 

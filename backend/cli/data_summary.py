@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from backend.cli import data_words as words
+from backend.cli import number_words as words
 from backend.cli.diagnostics import printable
-from backend.cli.output import print_json, print_line
+from backend.cli.report_output import print_report
 from backend.translation import _, ngettext
 
 _LABEL = 10
@@ -24,11 +25,8 @@ def print_outcome(
 
     `seconds`: how long it took; None when it was up to date."""
     prefix = str(job["output_prefix"])
-    if json:
-        print_json({"up_to_date": seconds is None, "output_prefix": str(Path(prefix).absolute()), **manifest})
-        return
-    for line in outcome_lines(manifest, job, seconds=seconds):
-        print_line(line)
+    report = {"up_to_date": seconds is None, "output_prefix": str(Path(prefix).absolute()), **manifest}
+    print_report(report, outcome_lines(manifest, job, seconds=seconds), json=json)
 
 
 def outcome_lines(
@@ -49,7 +47,7 @@ def outcome_lines(
     if seconds is not None:
         text = _("made in {time}").format(time=words.span(seconds))
         # in less than that, loading the tokenizer is what takes the time
-        yield text if seconds < _TELLING_S else f"{text}, {words.speed(counts['tokens'] / seconds)}"
+        yield text if seconds < _TELLING_S else f"{text}, {words.token_rate(counts['tokens'] / seconds)}"
 
 
 def _sample_lines(
@@ -126,12 +124,8 @@ def _file_lines(outputs: Sequence[Mapping[str, Any]], folder: str) -> Iterator[s
 
 def print_merged(results: Sequence[Mapping[str, Any]], *, json: bool) -> None:
     """What `merge` answers, one or several."""
-    if json:
-        print_json({"sets": [one for result in results for one in result["sets"]]})
-        return
-    for result in results:
-        for line in merged_lines(result):
-            print_line(line)
+    report = {"sets": [one for result in results for one in result["sets"]]}
+    print_report(report, chain.from_iterable(map(merged_lines, results)), json=json)
 
 
 def merged_lines(result: Mapping[str, Any]) -> Iterator[str]:

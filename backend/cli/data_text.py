@@ -1,15 +1,15 @@
-"""Text of training data on a terminal: wrapped, masked parts marked beside it, nothing in it obeyed."""
+"""Text of training data on a terminal: wrapped, masked parts marked beside it."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from backend.cli import data_words as words
+from backend.cli import number_words as words
+from backend.cli.visible_text import visible
 from backend.translation import _
 
 _MARGIN = "  "
@@ -18,9 +18,6 @@ _HEAD, _TAIL = 5, 2
 _MOST_RUNS = 8
 _NARROW, _WIDE = 40, 100
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
-_PICTURES = 0x2400
-# controls, and marks that turn the direction of what follows
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 class Look(NamedTuple):
@@ -60,20 +57,6 @@ def _run(text: str, *, trained: bool, look: Look) -> Iterator[str]:
         label = labels[trained] if number == 0 else ""
         whole = f"{_MARGIN}{label:<{label_width}} {bar} {line}".rstrip()
         yield f"{_DIM}{whole}{_PLAIN}" if look.dim and not trained else whole
-
-
-def visible(text: str) -> str:
-    """Controls as pictures or codes: a record must not steer the terminal. Newlines stay, tabs are blanks."""
-    return _UNSEEN.sub(_picture, text.replace("\t", "    "))
-
-
-def _picture(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code < 0x20:
-        return chr(_PICTURES + code)
-    if code == 0x7F:
-        return "␡"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def _excerpt(text: str, width: int, *, full: bool) -> list[str]:

@@ -9,11 +9,12 @@ from operator import itemgetter
 from pathlib import PurePath
 from typing import Any
 
-from backend.cli import data_words as words
 from backend.cli import diagnostics
+from backend.cli import number_words as words
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.data_flags import add_tokenizer_flags, path, positive
-from backend.cli.data_problems import told_as
+from backend.cli.data_flags import add_tokenizer_flags
+from backend.cli.flag_types import path, positive
+from backend.cli.job_problems import told_as
 from backend.translation import _, ngettext
 
 _NAMES = {
@@ -42,20 +43,16 @@ def declare(actions: Commands) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from backend.cli.data_display import display
     from backend.cli.data_progress import BytesProgress
-    from backend.cli.output import print_json, print_line
+    from backend.cli.job_display import display
+    from backend.cli.report_output import print_report
 
     with told_as(_NAMES):
         from backend.node.data.verify import verify
 
         with display(quiet=arguments.quiet, start=_("looking at the index")) as shown:
             report = verify(arguments.prefix, _vocabulary(arguments), BytesProgress(shown))
-    if arguments.json:
-        print_json(report)
-    else:
-        for line in report_lines(report):
-            print_line(line)
+    print_report(report, report_lines(report), json=arguments.json)
     return diagnostics.OK if report["sound"] else diagnostics.NO
 
 

@@ -37,7 +37,7 @@ def declare(actions: Commands) -> None:
 
 
 def _check_files(arguments: argparse.Namespace) -> int:
-    from backend.cli.output import print_json, print_line
+    from backend.cli.report_output import print_report
     from backend.cli.weights_check_files_report import report_lines
 
     if arguments.overwrite and arguments.fix_into is None:
@@ -47,9 +47,5 @@ def _check_files(arguments: argparse.Namespace) -> int:
         from backend.node.weights.check_files import check_files
 
         report = check_files(arguments.directory, arguments.fix_into, arguments.like, arguments.overwrite)
-    if arguments.json:
-        print_json(report)
-    else:
-        for line in report_lines(report):
-            print_line(line)
+    print_report(report, report_lines(report), json=arguments.json)
     return diagnostics.OK if report["sound"] else diagnostics.NO

@@ -6,7 +6,7 @@ import argparse
 import re
 
 from backend.cli.arguments import add_json
-from backend.cli.data_flags import positive
+from backend.cli.flag_types import positive
 from backend.translation import _
 
 FORMATS = ("legacy", "mcore")

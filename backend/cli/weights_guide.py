@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.problems import InputError, UsageError
+from backend.cli.flag_types import positive, variable
+from backend.problems import UsageError
 from backend.translation import _
 
 # hg is the guide's own spelling
@@ -43,7 +44,7 @@ def _to_megatron(environment: Mapping[str, str]) -> GuideSettings:
     variables = {name: _value(name, environment) for name in names.values()}
     job: dict[str, Any] = {key: variables[name] for key, name in names.items()}
     for key in ("tensor_parallel", "pipeline_parallel"):
-        job[key] = _count(names[key], job[key])
+        job[key] = variable(positive, names[key], job[key])
     return GuideSettings(job, names, variables)
 
 
@@ -82,11 +83,3 @@ def _value(name: str, environment: Mapping[str, str]) -> str:
         why = _("the variable {name} is not set").format(name=name)
         raise UsageError.because(what, why, _("export {name}=…").format(name=name), field=name)
     return value
-
-
-def _count(name: str, text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError.because(
-            _("{text!r} is not a whole number of 1 or more").format(text=text), field=name
-        )
-    return int(text)

@@ -6,7 +6,7 @@ import argparse
 
 from backend.cli import diagnostics
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.data_problems import told_as
+from backend.cli.job_problems import told_as
 from backend.translation import _
 
 
@@ -19,16 +19,12 @@ def declare(actions: Commands) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    from backend.cli.output import print_json, print_line
+    from backend.cli.report_output import print_report
     from backend.cli.weights_inspect_report import report_lines
 
     with told_as({"directory": "DIR"}):
         from backend.node.weights.inspect_weights import inspect_weights
 
         report = inspect_weights(arguments.directory)
-    if arguments.json:
-        print_json(report)
-    else:
-        for line in report_lines(report):
-            print_line(line)
+    print_report(report, report_lines(report), json=arguments.json)
     return diagnostics.OK if report["complete"] else diagnostics.NO

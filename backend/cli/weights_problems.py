@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from backend.cli.data_problems import told_as
+from backend.cli.job_problems import told_as
 from backend.translation import _
 
 

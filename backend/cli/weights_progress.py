@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from backend.cli import data_words as words
-from backend.cli.data_display import Display
-from backend.cli.data_pace import Mark, Pace
-from backend.cli.data_text import visible
-from backend.cli.weights_words import rate
-from backend.translation import _
+from backend.cli import number_words as words
+from backend.cli.job_display import Display
+from backend.cli.job_pace import Mark, Pace
+from backend.cli.visible_text import visible
 
 
 class Told(Protocol):
@@ -37,17 +35,15 @@ class WeightsProgress:
             # it may name a tensor, in the words of a file
             self._display.remark(visible(told.note))
         if told.total_bytes:
-            self._pace.add(Mark(told.seconds, told.done_bytes, 0))
+            self._pace.add(Mark(told.seconds, told.done_bytes))
             self._display.move(told.done_bytes, told.total_bytes, _words(told, self._pace))
 
 
 def _words(told: Told, pace: Pace) -> str:
     """`1.2 GB of 26 GB  1.4 GB/s  2 min 10 s left`."""
     done, total = told.done_bytes, told.total_bytes
-    parts = [_("{done} of {total}").format(done=words.size(done), total=words.size(total))]
+    parts = [words.progress(done, total)]
     left = pace.seconds_left(total)
-    if left is not None and done < total:
-        if left > 0:
-            parts.append(rate((total - done) / left))
-        parts.append(_("{time} left").format(time=words.span(left)))
+    if left is not None:
+        parts += [words.byte_rate((total - done) / left), words.time_left(left)]
     return "  ".join(parts)

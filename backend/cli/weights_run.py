@@ -31,7 +31,7 @@ def carry_out(
     load: Callable[[], Run], job: dict[str, Any], names: Mapping[str, str], arguments: argparse.Namespace
 ) -> int:
     """`load` imports the action, so that a missing library is told like any other problem."""
-    from backend.cli.data_display import display
+    from backend.cli.job_display import display
     from backend.cli.weights_progress import WeightsProgress
     from backend.cli.weights_summary import print_outcome
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from backend.cli import data_words as words
-from backend.cli.data_text import visible
-from backend.cli.output import print_json, print_line
-from backend.cli.weights_words import adapter_words, labelled, layout_words, model_words, rate, rope_words
+from backend.cli import number_words as words
+from backend.cli.report_output import print_report
+from backend.cli.visible_text import visible
+from backend.cli.weights_words import adapter_words, labelled, layout_words, model_words, rope_words
 from backend.translation import _, ngettext
 
 _TELLING_S = 1.0
@@ -28,12 +28,8 @@ def print_outcome(
     `seconds`: how long it took; None when it was up to date. `notes`: whether its sentences have not been
     said yet."""
     output = str(job["output_directory"])
-    if json:
-        absolute = str(Path(output).absolute())
-        print_json({"up_to_date": seconds is None, "output_directory": absolute, **manifest})
-        return
-    for line in outcome_lines(manifest, output, seconds=seconds, notes=notes):
-        print_line(line)
+    report = {"up_to_date": seconds is None, "output_directory": str(Path(output).absolute()), **manifest}
+    print_report(report, outcome_lines(manifest, output, seconds=seconds, notes=notes), json=json)
 
 
 def outcome_lines(
@@ -61,7 +57,9 @@ def outcome_lines(
         yield _("brought along: {names}").format(names=", ".join(copied))
     if seconds is not None:
         text = _("made in {time}").format(time=words.span(seconds))
-        yield text if seconds < _TELLING_S else f"{text}, {rate(manifest['counts']['bytes'] / seconds)}"
+        if seconds >= _TELLING_S:
+            text += ", " + words.byte_rate(manifest["counts"]["bytes"] / seconds)
+        yield text
 
 
 def _files(manifest: Mapping[str, Any], output: str) -> str:

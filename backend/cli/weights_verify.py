@@ -6,7 +6,7 @@ import argparse
 
 from backend.cli import diagnostics
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.data_problems import told_as
+from backend.cli.job_problems import told_as
 from backend.translation import _
 
 
@@ -23,8 +23,8 @@ def declare(actions: Commands) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from backend.cli.data_display import display
-    from backend.cli.output import print_json, print_line
+    from backend.cli.job_display import display
+    from backend.cli.report_output import print_report
     from backend.cli.weights_progress import WeightsProgress
     from backend.cli.weights_verify_report import report_lines
 
@@ -33,9 +33,5 @@ def _verify(arguments: argparse.Namespace) -> int:
 
         with display(quiet=arguments.quiet, start=_("reading names and shapes")) as shown:
             report = verify_weights(arguments.a, arguments.b, WeightsProgress(shown))
-    if arguments.json:
-        print_json(report)
-    else:
-        for line in report_lines(report):
-            print_line(line)
+    print_report(report, report_lines(report), json=arguments.json)
     return diagnostics.OK if report["equal"] else diagnostics.NO

@@ -1,4 +1,4 @@
-"""Models, layouts and speeds as people read them."""
+"""Models and layouts as people read them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from backend.cli import data_words as words
+from backend.cli import number_words as words
 from backend.translation import _, ngettext
 
 _LABEL = 12
@@ -16,11 +16,6 @@ _MANY_STAGES = 8
 def labelled(label: str, text: str) -> str:
     """One line: the text beside its label."""
     return f"{label:<{_LABEL}}{text}".rstrip()
-
-
-def rate(bytes_per_second: float) -> str:
-    """`1.4 GB/s`"""
-    return _("{size}/s").format(size=words.size(bytes_per_second))
 
 
 def parameters(number: float) -> str:

@@ -21,7 +21,7 @@ from backend.node.data.inspect_rows import (
 from backend.node.data.inspect_sets import inspect_sets, preprocessed_prefix
 from backend.node.data.row_sample import sample_rows
 from backend.node.data.rows import Rows
-from backend.node.data.storage_faults import storage_faults
+from backend.node.storage_faults import storage_faults
 
 HEAD_ROWS = 100
 

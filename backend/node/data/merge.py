@@ -13,10 +13,10 @@ from backend.node.data.merged_counts import merged_counts, merged_versions
 from backend.node.data.new_folder import check_folder, made_folder
 from backend.node.data.part_settings import Part, check_alike, made_from, read_parts
 from backend.node.data.prefix_lock import hold
-from backend.node.data.storage_faults import storage_faults
 from backend.node.data.token_sets import TokenSet, find_sets, halves, without_suffix
 from backend.node.ending import ended_by_signals
 from backend.node.job_lines import JobError
+from backend.node.storage_faults import storage_faults
 
 
 class _Group(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from gettext import gettext as _
 from typing import Any, Dict, List, NamedTuple
@@ -23,6 +22,7 @@ from backend.node.data.progress import Progress, Tell, print_lines
 from backend.node.data.writer import IndexedWriter
 from backend.node.ending import ended_by_signals
 from backend.node.job_lines import JobError, StorageError
+from backend.node.storage_faults import storage_error
 
 _LOOKED_AT = 100
 _SMALL = 8 << 20
@@ -45,7 +45,7 @@ def run(job: Dict[str, Any], tell: Tell = print_lines) -> Outcome:
         with ended_by_signals():
             return _run(wanted, tell)
     except OSError as error:
-        raise _storage_error(error, wanted) from error
+        raise storage_error(error, "output_prefix", wanted.output_prefix) from error
     except MemoryError as error:
         what = _("there is not enough memory")
         fix = _("give fewer workers; one record alone must fit several times")
@@ -168,19 +168,6 @@ def _publish(
         for path, checksum in zip((writer.bin_path, writer.index_path), writer.checksums())
     }
     return manifest.write(job.manifest_path, sources, counts, outputs, versions, details)
-
-
-def _storage_error(error: OSError, job: DataJob) -> JobError:
-    path = error.filename or os.path.dirname(job.output_prefix)
-    reason = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        what = _("no space is left where {prefix} is written").format(prefix=job.output_prefix)
-        return StorageError("output_prefix", what, reason, _("make room; nothing was left behind"))
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        what = _("{path} cannot be read or written").format(path=path)
-        return StorageError("", what, reason, _("see to its permissions"))
-    what = _("cannot read or write {path}").format(path=path)
-    return StorageError("", what, reason)
 
 
 def finished_words(counts: Dict[str, Any]) -> str:

@@ -14,9 +14,9 @@ from backend.node.data.blocks import count_rows
 from backend.node.data.inputs import find_inputs
 from backend.node.data.new_folder import check_folder, made_folder
 from backend.node.data.raw_rows import RawRows, open_raw_rows
-from backend.node.data.storage_faults import storage_faults
 from backend.node.ending import ended_by_signals
 from backend.node.job_lines import JobError
+from backend.node.storage_faults import storage_faults
 
 ROWS_MULTIPLE = 50
 

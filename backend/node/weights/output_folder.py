@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 from gettext import gettext as _
 from typing import Any, Dict, Iterator, List, Optional
 
 from backend.node import durable, manifest
+from backend.node import storage_faults as faults
 from backend.node.data.prefix_lock import hold
 from backend.node.job_lines import BusyError, JobError, StorageError
 from backend.node.weights.tree_folder import TRACKER
@@ -151,13 +151,4 @@ def files_below(directory: str, ending: str = "") -> List[str]:
 
 def storage_error(error: OSError, output: str) -> JobError:
     """The error of a disk, in words."""
-    reason = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        what = _("no space is left where {path} is written").format(path=output)
-        return StorageError(_FIELD, what, reason, _("make room; nothing was left behind"))
-    path = error.filename or output
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        what = _("{path} cannot be read or written").format(path=path)
-        return StorageError("", what, reason, _("see to its permissions"))
-    what = _("the weights cannot be read or written at {path}").format(path=path)
-    return StorageError("", what, reason)
+    return faults.storage_error(error, _FIELD, output)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from backend.cli.data_text import Look, run_lines, visible, wrapped
+from backend.cli.data_text import Look, run_lines, wrapped
 
 
 def run(text: str, *, trained: bool, start: int = 0, tokens: int = 1) -> dict[str, Any]:
@@ -52,12 +52,6 @@ def test_many_turns_are_cut_too() -> None:
     assert len(lines) == 9
     assert lines[-1] == "  … 12 more parts; --full shows them"
     assert len(list(run_lines(runs, (), Look(full=True)))) == 20
-
-
-def test_a_record_does_not_steer_the_terminal() -> None:
-    assert visible("\x1b[2Jred\r\x07\x7f\x9b\u202eback\ttab\nnext") == (
-        "␛[2Jred␍␇␡\\x9b\\u202eback    tab\nnext"
-    )
 
 
 def test_wide_letters_count_twice() -> None:

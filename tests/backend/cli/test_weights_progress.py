@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from heard_display import Heard
+
 from backend.cli.weights_progress import WeightsProgress
 
 
@@ -12,22 +14,6 @@ class Told(NamedTuple):
     total_bytes: int = 0
     seconds: float = 0.0
     note: str = ""
-
-
-class Heard:
-    """A display that remembers."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def remark(self, text: str) -> None:
-        self.said.append(f"remark {text}")
-
-    def move(self, done: int, total: int, text: str) -> None:
-        self.said.append(f"move {done}/{total} {text}")
-
-    def line(self, done: int, total: int, text: str) -> None:
-        self.said.append(f"line {done}/{total} {text}")
 
 
 def test_bytes_rate_and_time_left() -> None:

@@ -73,7 +73,3 @@ def test_many_stages() -> None:
 )
 def test_rope_theta_is_said_where_it_is_known(changes: dict[str, Any], lines: list[str]) -> None:
     assert list(words.rope_words(tree(**changes))) == lines
-
-
-def test_rate() -> None:
-    assert words.rate(1.44e9) == "1.4 GB/s"

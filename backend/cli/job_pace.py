@@ -1,4 +1,4 @@
-"""How fast a data job is now: over the last seconds, so that start-up and a slow disk's pauses pass."""
+"""How fast a job is now: over the last seconds, so that start-up and a slow disk's pauses pass."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ WINDOW_S = 15.0
 
 
 class Mark(NamedTuple):
-    """`seconds` since the start, bytes of the input that were `done`, `tokens` made."""
+    """`seconds` since the start, bytes of the input that were `done`, `tokens` made where it makes some."""
 
     seconds: float
     done: int
-    tokens: int
+    tokens: int = 0
 
 
 class Pace:
@@ -35,12 +35,12 @@ class Pace:
         return (self._marks[-1].tokens - self._marks[0].tokens) / passed if passed else None
 
     def seconds_left(self, total: int) -> float | None:
-        """Until `total` bytes are done, at the pace of now; None while that is not known."""
+        """Until `total` bytes are done, at the pace of now; None while that is not known, and at the end."""
         passed = self._passed()
         if not passed:
             return None
-        done = self._marks[-1].done - self._marks[0].done
-        return max(0, total - self._marks[-1].done) * passed / done if done > 0 else None
+        done, left = self._marks[-1].done - self._marks[0].done, total - self._marks[-1].done
+        return left * passed / done if done > 0 and left > 0 else None
 
     def _passed(self) -> float:
         return self._marks[-1].seconds - self._marks[0].seconds if self._marks else 0.0

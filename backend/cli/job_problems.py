@@ -1,4 +1,4 @@
-"""Errors of the node code's data room as the command line's own: flags for names, exit codes."""
+"""Errors of the node code as the command line's own: flags for names, exit codes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def told_as(names: Mapping[str, str]) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        from backend.node.data.storage_faults import storage_error
+        from backend.node.storage_faults import storage_error
 
         raise _as(LocalError, storage_error(error), names) from error
     except ImportError as error:
@@ -48,13 +48,4 @@ def told_as(names: Mapping[str, str]) -> Iterator[None]:
 
 
 def _as(kind: type[NpudeckError], error: JobError, names: Mapping[str, str]) -> NpudeckError:
-    fix = error.fix or _usual_fix(error.field)
-    return kind.because(error.what, error.why, fix, field=names.get(error.field, error.field))
-
-
-def _usual_fix(field: str) -> str:
-    if field != "prompt_type":
-        return ""
-    from backend.node.data.handlers.templates import TEMPLATES
-
-    return _("give one of {names}").format(names=", ".join(TEMPLATES))
+    return kind.because(error.what, error.why, error.fix, field=names.get(error.field, error.field))

@@ -1,4 +1,4 @@
-"""Errors of the data room as the command line says them."""
+"""Errors of the node code as the command line says them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from backend.cli.data_problems import told_as
+from backend.cli.job_problems import told_as
 from backend.node.job_lines import BusyError, JobError, StorageError
 from backend.problems import ConflictError, InputError, LocalError, NpudeckError
 
@@ -33,11 +33,6 @@ def test_another_process_is_a_conflict() -> None:
     error = told(BusyError("seq_length", "busy", "it holds x.lock", "wait"))
     assert isinstance(error, ConflictError)
     assert error.problems[0].field == "--seq-length"
-
-
-def test_a_template_is_one_of_those_there_are() -> None:
-    fix = told(JobError("prompt_type", "needs one")).problems[0].fix
-    assert fix.startswith("give one of default, ")
 
 
 def test_machine_errors_name_the_path_and_what_to_do() -> None:

@@ -35,7 +35,7 @@ def span(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-def speed(tokens_per_second: float) -> str:
+def token_rate(tokens_per_second: float) -> str:
     """950 tokens/s, 120 k tokens/s, 1.43 M tokens/s."""
     for scale, mark in ((1e6, "M "), (1e3, "k ")):
         if tokens_per_second >= scale:
@@ -44,6 +44,21 @@ def speed(tokens_per_second: float) -> str:
                 number=f"{number:.{2 if number < 9.995 else 0}f} {mark}".rstrip()
             )
     return _("{number} tokens/s").format(number=f"{tokens_per_second:.0f}")
+
+
+def byte_rate(bytes_per_second: float) -> str:
+    """`1.4 GB/s`"""
+    return _("{size}/s").format(size=size(bytes_per_second))
+
+
+def progress(done_bytes: int, total_bytes: int) -> str:
+    """`1.2 GB of 26 GB`"""
+    return _("{done} of {total}").format(done=size(done_bytes), total=size(total_bytes))
+
+
+def time_left(seconds: float) -> str:
+    """`2 min 10 s left`"""
+    return _("{time} left").format(time=span(seconds))
 
 
 def share(part: float, whole: float) -> str:
