@@ -42,6 +42,7 @@ class StageName(StrEnum):
     WEIGHTS = "weights"
     LAUNCH = "launch"
     TRAIN = "train"
+    EXPORT = "export"
 
 
 class StageStatus(StrEnum):

@@ -33,16 +33,21 @@ STAGE_MARKS: dict[StageStatus, tuple[str, str]] = {
 }
 
 
-def stage_strip(run: RunView, inks: Inks, now: float) -> Text:
-    """`check ✔ 2.1 s   data ✔ 31 s   …   train ● 1,240/5,000`."""
+def stage_strip(run: RunView, inks: Inks, now: float, width: int = 0) -> Text:
+    """`check ✔ 2.1 s   data ✔ 31 s   …   train ● 1,240/5,000`; no past times where `width` is small."""
+    strip = _strip(run, inks, now, short=False)
+    return _strip(run, inks, now, short=True) if width and strip.cell_len > width else strip
+
+
+def _strip(run: RunView, inks: Inks, now: float, short: bool) -> Text:
     text = Text()
-    for name in StageName:
-        stage = run.stages[name]
+    for stage in run.story:
         mark, ink = stage_mark(run, stage.state, False, stage.text)
         strong = stage.state in (StageStatus.RUNNING, StageStatus.FAILED)
-        text.append(f"{name.value} ", inks["strong" if strong else "dim"])
+        text.append(f"{stage.name.value} ", inks["strong" if strong else "dim"])
         text.append(mark, inks[ink])
-        measure = _stage_measure(run, stage, now)
+        past = stage.state is StageStatus.DONE and stage.name is not StageName.TRAIN
+        measure = "" if short and past else _stage_measure(run, stage, now)
         text.append(f" {measure}" if measure else "", inks["text" if strong else "dim"])
         text.append("  ")
     text.rstrip()
@@ -145,7 +150,7 @@ def _running_stage(run: RunView) -> StageView | None:
 def _append_bar(text: Text, run: RunView, inks: Inks) -> None:
     """How far the running stage is; nothing while it does not say, or while nobody hears it."""
     stage = _running_stage(run)
-    if run.state is not RunStatus.PREPARING or stage is None or stage.progress is None:
+    if run.state not in (RunStatus.PREPARING, RunStatus.RUNNING) or stage is None or stage.progress is None:
         return
     progress = stage.progress
     if not progress.total:
@@ -159,7 +164,8 @@ def _append_bar(text: Text, run: RunView, inks: Inks) -> None:
 def safety_line(run: RunView, inks: Inks, now: float) -> Text:
     """What is left, and the work that would be lost if the run ended now."""
     text = Text()
-    if run.state is RunStatus.RUNNING:
+    training = run.stages[StageName.TRAIN].state is not StageStatus.DONE
+    if run.state is RunStatus.RUNNING and training:
         left = seconds_left(run)
         if left is not None:
             words = _("left {left} (until {clock})   ")
@@ -172,7 +178,7 @@ def safety_line(run: RunView, inks: Inks, now: float) -> Text:
         text.append(words.format(iteration=thousands(saved.iteration), age=age(now - saved.at)), inks["text"])
     else:
         text.append(_("no checkpoint yet") if run.active else _("no checkpoint"), inks["dim"])
-    if run.active and run.last is not None:
+    if run.active and training and run.last is not None:
         start = saved.at if saved is not None else run.stages[StageName.TRAIN].started_at
         if start is not None:
             text.append(_(" (at risk: {age})").format(age=age(now - start)), inks["dim"])

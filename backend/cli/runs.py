@@ -39,7 +39,7 @@ def register(commands: Commands) -> None:
     logs.add_argument(
         "--stage",
         default="train",
-        choices=("data", "weights", "train"),
+        choices=("data", "weights", "train", "export"),
         help=_("which stage (default: train)"),
     )
     logs.add_argument("--node", metavar="NODE", help=_("whose log (default: the node that prints the loss)"))

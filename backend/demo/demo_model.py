@@ -88,6 +88,7 @@ def demo_recipe(layout: DemoLayout) -> Recipe:
         train_iterations=160,
         warmup_fraction=0.05,
         save_interval=60,
+        convert_to_hf=True,
         engine="native",
         architecture=ARCHITECTURE,
     )

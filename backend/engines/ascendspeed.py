@@ -52,6 +52,7 @@ class AscendSpeedEngine:
                 StagePlan(StageName.DATA, (), by_script),
                 StagePlan(StageName.WEIGHTS, (), by_script),
                 StagePlan(StageName.TRAIN, commands),
+                StagePlan(StageName.EXPORT, (), _("the training script does it where CONVERT_MG2HF is set")),
             ),
             requirements=_requirements(recipe),
             log_node=site.nodes[-1].name,

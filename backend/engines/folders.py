@@ -3,6 +3,7 @@
 <shared>/processed_for_input/<model>/data/{pretrain,finetune}/<data set>
 <shared>/processed_for_input/<model>/converted_weights_TP<t>PP<p>
 <shared>/saved_dir_for_output/<model>/saved_models/<run type>/<run key>
+<shared>/saved_dir_for_output/<model>/saved_models/<run type>_hf/<run key>
 """
 
 from __future__ import annotations
@@ -48,5 +49,16 @@ def save_directory(recipe: Recipe, shared: str, run_key: str) -> str:
     """Where this run's checkpoints go: the recipe's own folder as it is, else one of the run's own."""
     if recipe.checkpoint_directory:
         return recipe.checkpoint_directory.rstrip("/")
+    return f"{_saved_models(recipe, shared)}/{recipe.run_type}/{run_key}"
+
+
+def export_directory(recipe: Recipe, shared: str, run_key: str) -> str:
+    """The trained model in the Hugging Face format: beside the checkpoints (guide, "pretrain_hf")."""
+    if recipe.checkpoint_directory:
+        return recipe.checkpoint_directory.rstrip("/") + "_hf"
+    return f"{_saved_models(recipe, shared)}/{recipe.run_type}_hf/{run_key}"
+
+
+def _saved_models(recipe: Recipe, shared: str) -> str:
     output = (recipe.output_directory or f"{shared}/saved_dir_for_output").rstrip("/")
-    return f"{output}/{recipe.model}/saved_models/{recipe.run_type}/{run_key}"
+    return f"{output}/{recipe.model}/saved_models"

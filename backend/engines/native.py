@@ -1,4 +1,4 @@
-"""npudeck's own engine: data and weights on the first node, training on all of them."""
+"""npudeck's own engine: data, weights and export on the first node, training on all of them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from backend.catalog.model import Architecture
+from backend.engines import folders
 from backend.engines.container import container_commands
-from backend.engines.native_jobs import data_job, train_job, weights_job
+from backend.engines.native_jobs import data_job, export_job, train_job, weights_job
 from backend.engines.site_rules import site_problems
 from backend.engines.stages import LaunchPlan, NodeCommand, RenderedFile, Requirements, Site, StagePlan
 from backend.events import StageName
@@ -35,20 +36,10 @@ class NativeEngine:
         problems = [*_run_type_problems(recipe, Severity.WARNING)]
         with contextlib.suppress(InputError):  # an unknown model is said by the recipe's own rules
             problems += _family_problems(resolve_architecture(recipe), Severity.WARNING)
-        if recipe.convert_to_hf:
-            problems.append(
-                Problem(
-                    field="convert_to_hf",
-                    severity=Severity.WARNING,
-                    what=_("the native engine leaves its checkpoints in Megatron's format"),
-                    fix=_("take false"),
-                    suggestion="false",
-                )
-            )
         return tuple(problems)
 
     def plan(self, recipe: Recipe, architecture: Architecture, site: Site) -> LaunchPlan:
-        """Every command of the three stages. The recipe has passed its rules."""
+        """Every command of its stages. The recipe has passed its rules."""
         first = site.nodes[0]
         data = _command(site, first, 0, StageName.DATA, data_job(recipe, site), ())
         weights = _command(site, first, 0, StageName.WEIGHTS, weights_job(recipe, architecture, site), ())
@@ -63,6 +54,7 @@ class NativeEngine:
                 StagePlan(StageName.DATA, (data,)),
                 StagePlan(StageName.WEIGHTS, (weights,)),
                 StagePlan(StageName.TRAIN, train),
+                _export(recipe, site),
             ),
             requirements=_requirements(recipe, site),
             log_node=site.nodes[-1].name,
@@ -73,6 +65,14 @@ class NativeEngine:
                 *site_problems(recipe, site),
             ),
         )
+
+
+def _export(recipe: Recipe, site: Site) -> StagePlan:
+    if not recipe.convert_to_hf:
+        return StagePlan(StageName.EXPORT, (), _("not asked for (CONVERT_MG2HF)"))
+    command = _command(site, site.nodes[0], 0, StageName.EXPORT, export_job(recipe, site), ())
+    folder = folders.export_directory(recipe, site.shared_directory, site.run_key)
+    return StagePlan(StageName.EXPORT, (command,), result=folder)
 
 
 def _command(

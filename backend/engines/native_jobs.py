@@ -1,4 +1,4 @@
-"""The three jobs of the native engine, as the JSON that the node code reads."""
+"""The jobs of the native engine, as the JSON that the node code reads."""
 
 from __future__ import annotations
 
@@ -52,6 +52,17 @@ def weights_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[
         "pipeline_parallel": recipe.pipeline_parallel,
         "layers_per_stage": list(derived.layers_per_stage(recipe, architecture.layers)),
         "format": "mcore",
+        "dtype": None,
+    }
+
+
+def export_job(recipe: Recipe, site: Site) -> dict[str, Any]:
+    """The newest checkpoint back to the folder of a Hugging Face model, in the original's dtype."""
+    shared = site.shared_directory
+    return {
+        "megatron_directory": folders.save_directory(recipe, shared, site.run_key),
+        "output_directory": folders.export_directory(recipe, shared, site.run_key),
+        "like_directory": recipe.hf_weights,
         "dtype": None,
     }
 

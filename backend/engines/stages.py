@@ -71,11 +71,15 @@ class NodeCommand:
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """One stage: on rank 0 alone, or on all nodes. `skip` says why there is nothing to do."""
+    """One stage: on rank 0 alone, or on all nodes. `skip` says why there is nothing to do.
+
+    `result`: a folder on rank 0's node that a person will look for when the run has ended.
+    """
 
     name: StageName
     commands: tuple[NodeCommand, ...]
     skip: str = ""
+    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)

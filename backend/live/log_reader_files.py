@@ -6,7 +6,7 @@ from backend.live.desk import LogChunk, LogSource
 from backend.runs.log_mirror_files import LogMirror
 from backend.store.state_directory_files import run_directory
 
-_STAGES = ("train", "weights", "data")
+_STAGES = ("train", "export", "weights", "data")
 
 
 def log_sources(run_id: str) -> tuple[LogSource, ...]:

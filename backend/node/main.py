@@ -88,6 +88,13 @@ def _weights(_path: str, job: Dict[str, Any]) -> int:
     return 0
 
 
+def _export(_path: str, job: Dict[str, Any]) -> int:
+    from backend.node.weights.export import run
+
+    run(job)
+    return 0
+
+
 def _train(path: str, job: Dict[str, Any]) -> int:
     from backend.node.train.launcher import run
 
@@ -103,6 +110,7 @@ def _train_rank(_path: str, job: Dict[str, Any]) -> int:
 TASKS: Dict[str, Callable[[str, Dict[str, Any]], int]] = {
     "data": _data,
     "weights": _weights,
+    "export": _export,
     "train": _train,
     "train-rank": _train_rank,
 }

@@ -72,5 +72,5 @@ class Ledger:
         if not reachable:
             self.state(RunStatus.UNKNOWN, f"{node}: {reason}")
         elif not self.view.lost_nodes and self.view.state is RunStatus.UNKNOWN:
-            training = self.view.stages[StageName.TRAIN].state is StageStatus.RUNNING
-            self.state(RunStatus.RUNNING if training else RunStatus.PREPARING)
+            begun = self.view.stages[StageName.TRAIN].state is not StageStatus.PENDING
+            self.state(RunStatus.RUNNING if begun else RunStatus.PREPARING)

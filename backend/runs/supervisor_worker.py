@@ -1,4 +1,4 @@
-"""See one run through: check, data, weights, launch, train. Killed at any point, it goes on where it was.
+"""See one run through: check, data, weights, launch, train, export. Killed, it goes on where it was.
 
 One supervisor a run (a lock), a process of its own: neither console nor command is needed while it works.
 """
@@ -6,6 +6,7 @@ One supervisor a run (a lock), a process of its own: neither console nor command
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from backend.clock import Clock, RealClock
 from backend.engines.stages import StagePlan
@@ -76,13 +77,15 @@ class Supervisor:
         """Every stage that is not done, in order. Raises `StageFailed` or `NpudeckError`."""
         if self._ledger.view.state is RunStatus.PENDING:
             self._ledger.state(RunStatus.PREPARING)
-        steps = {
+        steps: dict[StageName, Callable[[], Awaitable[None]]] = {
             StageName.CHECK: self._check,
             StageName.DATA: lambda: self._job_stage(StageName.DATA),
             StageName.WEIGHTS: lambda: self._job_stage(StageName.WEIGHTS),
             StageName.LAUNCH: self._launch,
             StageName.TRAIN: self._train,
+            StageName.EXPORT: lambda: self._job_stage(StageName.EXPORT),
         }
+        self._skip_what_is_not_asked_for()
         for name, step in steps.items():
             if self._ledger.view.stages[name].state in (StageStatus.DONE, StageStatus.SKIPPED):
                 continue
@@ -91,6 +94,13 @@ class Supervisor:
                 await step()
             except NpudeckError as error:
                 raise StageFailed(name, error.problems[0].sentence(), error.exit_code) from error
+
+    def _skip_what_is_not_asked_for(self) -> None:
+        """What there is nothing to do for is known before anything runs."""
+        for name in (StageName.DATA, StageName.WEIGHTS, StageName.EXPORT):
+            plan = self._plan_of(name)
+            if not plan.commands:
+                self._ledger.stage(name, StageStatus.SKIPPED, plan.skip)
 
     def _plan_of(self, name: StageName) -> StagePlan:
         plan = self._run.plan.stage(name)
@@ -119,11 +129,8 @@ class Supervisor:
             self._run = open_run(self._store, self._run.created)
 
     async def _job_stage(self, name: StageName) -> None:
-        """Data or weights: a job on rank 0's node."""
+        """Data, weights or export: a job on rank 0's node."""
         plan = self._plan_of(name)
-        if not plan.commands:
-            self._ledger.stage(name, StageStatus.SKIPPED, plan.skip)
-            return
         await self._launcher.prepare(plan, name)
         await self._launcher.start(plan, name)
         await self._watch(plan)
@@ -168,7 +175,7 @@ class Supervisor:
         error = driver.exception()
         if error is None:
             await self._sweeper.release()
-            self._ledger.state(RunStatus.FINISHED)
+            self._ledger.state(RunStatus.FINISHED, self._result())
             return
         code = 1
         if isinstance(error, StageFailed):
@@ -186,9 +193,17 @@ class Supervisor:
         await self._sweeper.sweep()
         self._ledger.stage(stage, StageStatus.FAILED, sentence)
         reason = _("{stage} failed: {sentence}").format(stage=stage.value, sentence=sentence)
+        if stage is StageName.EXPORT:
+            reason += _("; the training is complete, its checkpoints are whole: {fix}").format(
+                fix=_("mend the cause, then convert them with `npudeck weights to-hf`")
+            )
         self._ledger.state(RunStatus.FAILED, reason + self._sweeper.words(), code)
         if not isinstance(error, StageFailed):
             raise error
+
+    def _result(self) -> str:
+        exported = self._plan_of(StageName.EXPORT).result
+        return _("Hugging Face model in {path}").format(path=exported) if exported else ""
 
     async def _stop(self, actor: str) -> None:
         self._ledger.state(RunStatus.STOPPING, _("asked for by {actor}").format(actor=actor))

@@ -25,6 +25,7 @@ _STARTED_BY = {
     StageName.TRAIN: StageName.LAUNCH,
     StageName.WEIGHTS: StageName.WEIGHTS,
     StageName.DATA: StageName.DATA,
+    StageName.EXPORT: StageName.EXPORT,
 }
 
 

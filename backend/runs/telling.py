@@ -11,6 +11,7 @@ from backend.events import (
     RunCreated,
     RunStateChanged,
     StageChanged,
+    StageName,
     StageProgressed,
     StageStatus,
 )
@@ -34,6 +35,8 @@ def telling(event: Event) -> str:
             )
         case RunStateChanged():
             return f"{event.run_id} {event.state.value}" + (f": {event.reason}" if event.reason else "")
+        case StageChanged(stage=StageName.EXPORT, state=StageStatus.SKIPPED):
+            return ""
         case StageChanged() if not event.node:
             return f"{_GLYPHS[event.state]} {event.stage.value} {event.text}".rstrip()
         case StageChanged() if event.state is StageStatus.FAILED:

@@ -93,6 +93,17 @@ class RunView:
         return self.state not in TERMINAL
 
     @property
+    def story(self) -> tuple[StageView, ...]:
+        """The stages that are worth telling: an export only of a run that wants one.
+
+        A run says so when its supervisor begins; one that ended without getting there has none to tell of.
+        """
+        export = self.stages[StageName.EXPORT]
+        told = export.state not in (StageStatus.SKIPPED, StageStatus.PENDING)
+        waits = export.state is StageStatus.PENDING and self.active and self.state is not RunStatus.PENDING
+        return tuple(s for s in self.stages.values() if s is not export or told or waits)
+
+    @property
     def last(self) -> IterationLogged | None:
         return self.iterations[-1] if self.iterations else None
 

@@ -42,6 +42,8 @@ class Fleet:
         for line in text.splitlines():
             key = line.split(" = ")[0]
             lines.append(f"{key} = {json.dumps(values.pop(key))}" if key in values else line)
+        # before the first table: a table takes in every line that follows
+        lines[:0] = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         path = self.directory / f"{name}.toml"
         path.write_text("\n".join(lines) + "\n")
         return str(path)

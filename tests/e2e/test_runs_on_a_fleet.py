@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from living_fleet import Fleet
@@ -16,20 +17,38 @@ pytestmark = pytest.mark.torch
 
 
 def test_a_run_goes_through_every_stage_and_survives_its_supervisor(fleet: Fleet) -> None:
-    run_id = fleet.launch(fleet.recipe("whole", 40))
+    run_id = fleet.launch(fleet.recipe("whole", 40, convert_to_hf=True))
     fleet.until(run_id, lambda run: run["iterations"] >= 5, 60)
     (supervisor,) = fleet.supervisors()
     os.kill(supervisor, signal.SIGKILL)
     assert fleet.npudeck("watch", run_id).returncode == 0
     run = fleet.show(run_id)
     assert run["state"] == "finished"
-    assert [stage["state"] for stage in run["stages"]] == ["done"] * 5
+    assert [stage["state"] for stage in run["stages"]] == ["done"] * 6
     fleet.exactly_once(run, 40)
     assert run["last_loss"] < run["first_loss"]
     assert run["checkpoint"]["iteration"] == 40
     assert fleet.jobs() == []
     log = fleet.npudeck("logs", run_id).stdout
     assert log.count("iteration ") >= 40
+    exported = Path(run["reason"].removeprefix("Hugging Face model in "))
+    assert (exported / "tokenizer.json").is_file()
+    checkpoint = Path(run["checkpoint"]["path"])
+    assert fleet.npudeck("weights", "verify", str(checkpoint), str(exported)).returncode == 0
+
+
+def test_an_export_that_fails_says_that_the_training_is_whole(fleet: Fleet) -> None:
+    occupied = fleet.directory / "shared" / "kept"
+    recipe = fleet.recipe("occupied", 5, convert_to_hf=True, checkpoint_directory=str(occupied))
+    other = fleet.directory / "shared" / "kept_hf"
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    done = fleet.npudeck("launch", recipe)
+    assert done.returncode == 1
+    assert "export failed: demo-1: exit code 1; " in done.stdout
+    assert "the training is complete" in done.stdout
+    assert [path.name for path in other.iterdir()] == ["notes.txt"]
+    assert fleet.jobs() == []
 
 
 def test_a_lost_link_is_unknown_and_loses_no_line(fleet: Fleet) -> None:

@@ -251,8 +251,13 @@ def log_line(number: int, total: int = 120) -> str:
 def stages_done(
     run_id: str, at: float, upto: StageName, nodes: tuple[str, ...] = ("demo-1", "demo-2")
 ) -> list[Event]:
-    """Stages before `upto` done, `upto` running, 7 s each."""
-    events: list[Event] = []
+    """Stages before `upto` done, `upto` running, 7 s each; an export only of a run that gets there."""
+    exports = upto is StageName.EXPORT
+    events: list[Event] = (
+        []
+        if exports
+        else [StageChanged(run_id, at, StageName.EXPORT, StageStatus.SKIPPED, "", "not asked for")]
+    )
     for place, name in enumerate(StageName):
         begin = at + 7.0 * place
         events.append(StageChanged(run_id, begin, name, StageStatus.RUNNING))
@@ -277,6 +282,24 @@ def add_running(desk: FakeDesk, run_id: str = "r4", iterations: int = 87) -> Non
         "[rank0] training starts",
         *(log_line(n) for n in range(1, iterations + 1)),
     ]
+
+
+def add_exporting(desk: FakeDesk, run_id: str = "r6") -> None:
+    """All 1,240 iterations are there; the model is being written, 61 % so far."""
+    begin = NOW - 900
+    desk.apply(
+        created(run_id, begin, total=1240),
+        RunStateChanged(run_id, begin, RunStatus.PREPARING),
+        RunStateChanged(run_id, begin + 28, RunStatus.RUNNING),
+        *stages_done(run_id, begin, StageName.EXPORT, ("demo-1",)),
+        *(iteration(run_id, n, begin + 30 + n * 0.5, 1240) for n in range(1, 1241, 3)),
+        iteration(run_id, 1240, begin + 660, 1240),
+        CheckpointSaved(run_id, NOW - 240, 1240, "/srv/share/saved"),
+        StageProgressed(
+            run_id, NOW - 1, StageName.EXPORT, "demo-1", 8.3e9, 13.5e9, "bytes", "1.1 GB/s, 5 s left"
+        ),
+    )
+    desk.logged[f"{run_id}/export/demo-1"] = ["the checkpoint is float32 and is written as bfloat16"]
 
 
 def add_preparing(desk: FakeDesk, run_id: str = "r5") -> None:

@@ -22,7 +22,7 @@ from backend.events import (
 from backend.state.run_state import RunView
 from tui.inks import Inks
 from tui.run_curves import RunCurves
-from tui.run_words import state_line
+from tui.run_words import stage_strip, state_line
 from tui.widgets.log_view import LogView
 
 
@@ -193,6 +193,37 @@ async def test_a_stopped_run_did_not_fail(console: OpenConsole, wait) -> None:
         await pilot.press("2", "enter")
         await wait(pilot, lambda: "train ■ stopped 87/120" in screen_text(app))
         assert "✖" not in "".join(screen_lines(app)[2:])
+
+
+async def test_an_export_is_part_of_the_story_of_a_run_that_wants_one(console: OpenConsole, wait) -> None:
+    desk = fake_desk.demo_desk(runs=False)
+    fake_desk.add_exporting(desk)
+    async with console(desk) as (app, pilot):
+        await pilot.press("2", "enter")
+        await wait(pilot, lambda: "export ● 61 %" in screen_text(app))
+        text = screen_text(app)
+        assert "check ✔  data ✔  weights ✔  launch ✔  train ✔ 1,240/1,240  export ● 61 %" in text
+        assert "━━━" in text
+        assert "1.1 GB/s, 5 s left" in text
+        assert "checkpoint it 1,240" in text
+        assert "at risk" not in text
+        assert "left 0" not in text
+        path = "/srv/share/saved_dir_for_output/saved_models/pretrain_hf/r6"
+        desk.push(
+            StageChanged("r6", NOW, StageName.EXPORT, StageStatus.DONE, "", "9.1 s"),
+            RunStateChanged("r6", NOW, RunStatus.FINISHED, f"Hugging Face model in {path}"),
+        )
+        await wait(pilot, lambda: "✔ finished" in screen_text(app))
+        assert "Hugging Face model in" in screen_text(app)
+
+
+def test_a_strip_keeps_its_times_where_there_is_room() -> None:
+    desk = fake_desk.demo_desk(runs=False)
+    fake_desk.add_exporting(desk)
+    strip = stage_strip(desk.runs.runs["r6"], Inks(), NOW, 118).plain
+    assert strip.startswith("check ✔ 6 s  data ✔ 6 s")
+    desk.apply(StageChanged("r6", NOW, StageName.EXPORT, StageStatus.SKIPPED))
+    assert "export" not in stage_strip(desk.runs.runs["r6"], Inks(), NOW, 118).plain
 
 
 def test_running_since_the_training_began_whatever_was_unknown_between() -> None:

@@ -118,7 +118,7 @@ class RunScreen(DeckScreen):
         width = (story.size.width or self.app.size.width - FRAME) - 2
         rows = REASON_ROWS if self.app.size.height < ROOMY else 2 * REASON_ROWS
         lines = [
-            stage_strip(run, inks, now),
+            stage_strip(run, inks, now, width),
             state_line(run, inks, now, width, rows),
             safety_line(run, inks, now),
         ]

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from backend.events import StageName, StageStatus
+from backend.events import StageStatus
 from backend.state.run_state import RunView
 from backend.translation import _
 from tui.formats import clean, clip
@@ -43,25 +43,29 @@ def board_text(run: RunView, inks: Inks, width: int) -> Text:
     text = Text(no_wrap=True)
     names = max([6, *(len(name) for name in run.created.nodes)]) + 2
     names = min(names, 16)
-    cell = min(CELL, max(7, (width - names) // len(StageName)))
-    heads = "".join(name.value.ljust(cell) for name in StageName)
+    stages = [stage.name for stage in run.story]
+    share = min(CELL, (width - names) // len(stages))
+    cells = {name: max(len(name.value) + 1, share) for name in stages}
+    heads = "".join(name.value.ljust(cells[name]) for name in stages)
     text.append(" " * names + heads + "\n", inks["dim"])
     parts = {(name, node): (state, words) for name, s in run.stages.items() for node, state, words in s.nodes}
     for node in run.created.nodes:
         lost = run.active and node in run.lost_nodes
         text.append(clip(node, names - 1).ljust(names), inks["unknown" if lost else "text"])
         troubles = []
-        for name in StageName:
+        for name in stages:
             part = parts.get((name, node))
             if part is None:
-                text.append("·".ljust(cell), inks["dim"])
+                text.append("·".ljust(cells[name]), inks["dim"])
                 continue
             state, words = part
             mark, ink = stage_mark(run, state, lost, words)
             text.append(mark, inks[ink])
             failed = state is StageStatus.FAILED and not was_stopped(run, state, words)
-            short = clean(words) if not failed else ""
-            text.append(clip(f" {short}", cell - 2).ljust(cell - 1), inks["dim"])
+            short = f" {clean(words)}" if not failed else ""
+            # half a figure is none
+            fits = short if len(short) < cells[name] - 1 else ""
+            text.append(fits.ljust(cells[name] - 1), inks["dim"])
             if failed and words:
                 troubles.append(clean(words))
         text.append("\n")

@@ -30,11 +30,13 @@ def job_of(plan, stage):
 
 def test_prepares_on_the_first_node_and_trains_on_all(recipe, architecture, site):
     plan = ENGINE.plan(recipe, architecture, site)
-    assert [stage.name for stage in plan.stages] == [StageName.DATA, StageName.WEIGHTS, StageName.TRAIN]
+    names = [StageName.DATA, StageName.WEIGHTS, StageName.TRAIN, StageName.EXPORT]
+    assert [stage.name for stage in plan.stages] == names
     assert [[command.node for command in stage.commands] for stage in plan.stages] == [
         ["n00"],
         ["n00"],
         ["n00", "n01", "n02", "n03"],
+        [],
     ]
     assert plan.log_node == "n03"
     assert plan.blockers == ()
@@ -147,9 +149,23 @@ def test_the_site_must_fit(recipe, architecture, site):
     assert all(problem.severity is Severity.ERROR for problem in problems)
 
 
-def test_says_that_it_does_not_convert_back(recipe):
-    (problem,) = ENGINE.check(replace(recipe, convert_to_hf=True))
-    assert (problem.field, problem.suggestion) == ("convert_to_hf", "false")
+def test_converts_back_where_it_is_asked_for(recipe, architecture, site):
+    assert ENGINE.check(replace(recipe, convert_to_hf=True)) == ()
+    plan = ENGINE.plan(replace(recipe, convert_to_hf=True), architecture, site)
+    assert [command.node for command in plan.stage(StageName.EXPORT).commands] == ["n00"]
+    job = job_of(plan, StageName.EXPORT)
+    assert job["megatron_directory"] == job_of(plan, StageName.TRAIN)["save_directory"]
+    assert job["like_directory"] == recipe.hf_weights
+    assert job["output_directory"] == plan.stage(StageName.EXPORT).result
+    assert job["output_directory"].endswith("/saved_models/pretrain_hf/r7-3f2a91")
+    own = replace(recipe, convert_to_hf=True, checkpoint_directory="/fast/kept/")
+    assert ENGINE.plan(own, architecture, site).stage(StageName.EXPORT).result == "/fast/kept_hf"
+
+
+def test_says_why_there_is_no_export(recipe, architecture, site):
+    stage = ENGINE.plan(recipe, architecture, site).stage(StageName.EXPORT)
+    assert (stage.commands, stage.result) == ((), "")
+    assert "CONVERT_MG2HF" in stage.skip
 
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1)
