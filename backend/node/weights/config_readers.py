@@ -48,12 +48,15 @@ def _baichuan(keys: ConfigKeys) -> Model:
 
 def _chatglm(keys: ConfigKeys) -> Model:
     keys.refuse("add_bias_linear")
+    # The residual would be another one, and heads without groups are packed one by one.
+    keys.refuse("apply_residual_connection_post_layernorm")
     for name in ("rmsnorm", "post_layer_norm"):
         keys.require_true(name)
+    if not keys.config.get("multi_query_attention"):
+        raise keys.wrong("multi_query_attention", _("models without it are not supported"))
     heads, hidden = keys.count("num_attention_heads"), keys.count("hidden_size")
     vocab, eps = keys.count("padded_vocab_size"), keys.number("layernorm_epsilon", 1e-5)
     ratio = keys.number("rope_ratio", 1.0)
-    grouped = keys.config.get("multi_query_attention", False)
     config_bias = keys.config.get("add_qkv_bias", False)
     return Model(
         # GLM 4 has a larger vocabulary and a smaller epsilon; the ratio of positions differs within both.
@@ -61,7 +64,7 @@ def _chatglm(keys: ConfigKeys) -> Model:
         layers=keys.count("num_layers"),
         hidden=hidden,
         heads=heads,
-        kv_heads=keys.count("multi_query_group_num") if grouped else heads,
+        kv_heads=keys.count("multi_query_group_num"),
         head_dim=keys.head_dim("kv_channels", hidden, heads),
         ffn=keys.count("ffn_hidden_size"),
         vocab=vocab,

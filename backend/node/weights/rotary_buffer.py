@@ -10,7 +10,7 @@ from backend.node.weights.model import Model
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# The model's rope_ratio works on the positions' side: it is not in the buffer.
+# The model's code applies rope_ratio when it computes: it is not in the buffer.
 _BASE = 10000.0
 
 

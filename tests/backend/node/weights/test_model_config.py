@@ -116,6 +116,13 @@ def test_a_config_without_a_class_goes_by_its_type_or_by_what_is_known() -> None
         ("chatglm3", {"padded_vocab_size": None}, "padded_vocab_size"),
         ("chatglm3", {"multi_query_group_num": None}, "multi_query_group_num"),
         ("chatglm3", {"add_bias_linear": True}, "add_bias_linear"),
+        ("chatglm3", {"multi_query_attention": False}, "multi_query_attention"),
+        ("glm4", {"multi_query_attention": None}, "multi_query_attention"),
+        (
+            "glm4",
+            {"apply_residual_connection_post_layernorm": True},
+            "apply_residual_connection_post_layernorm",
+        ),
         ("glm4", {"rmsnorm": False}, "rmsnorm"),
     ],
 )
