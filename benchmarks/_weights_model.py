@@ -1,6 +1,7 @@
-"""Generated Llama models in Hugging Face's form: random ones, and ones of holes that take no room on disk.
+"""Generated Llama models in Hugging Face's form: random ones, and ones of holes that take no room on disk;
+adapters of holes for them in PEFT's form.
 
-usage: _weights_model.py random|holes FOLDER SHAPE LAYERS
+usage: _weights_model.py random|holes|adapter FOLDER SHAPE LAYERS
 
 Written without any library for tensors, so that nothing of what is measured makes its own input.
 """
@@ -18,6 +19,7 @@ _PIECE = 1 << 22
 # hidden, ffn, heads, kv heads, vocabulary
 SHAPES = {"1b": (2048, 5504, 16, 16, 32_000), "70b": (8192, 28_672, 64, 8, 32_000)}
 _LARGEST_FILE = 5 * 10**9
+_RANK = 16
 
 
 def config(shape: str, layers: int) -> dict[str, object]:
@@ -96,6 +98,21 @@ def make(folder: Path, shape: str, layers: int, *, holes: bool) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
+def make_adapter(folder: Path, shape: str, layers: int) -> None:
+    """Over every linear layer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    group: list[tuple[str, tuple[int, ...]]] = []
+    for name, sizes in tensors(shape, layers):
+        if name.endswith("_proj.weight"):
+            module = "base_model.model." + name.removesuffix(".weight")
+            group.append((f"{module}.lora_A.weight", (_RANK, sizes[1])))
+            group.append((f"{module}.lora_B.weight", (sizes[0], _RANK)))
+    _write_file(folder / "adapter_model.safetensors", group, seed=None)
+    targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    config = {"peft_type": "LORA", "r": _RANK, "lora_alpha": 2 * _RANK, "target_modules": targets}
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
 def _write_file(path: Path, group: list[tuple[str, tuple[int, ...]]], seed: int | None) -> None:
     """`seed` None: nothing but holes after the header."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
@@ -128,4 +145,7 @@ def _values(count: int, seed: int) -> Iterator[bytes]:
 
 if __name__ == "__main__":
     kind, where, wanted_shape, wanted_layers = sys.argv[1:]
-    make(Path(where), wanted_shape, int(wanted_layers), holes=kind == "holes")
+    if kind == "adapter":
+        make_adapter(Path(where), wanted_shape, int(wanted_layers))
+    else:
+        make(Path(where), wanted_shape, int(wanted_layers), holes=kind == "holes")

@@ -11,7 +11,7 @@ from backend.cli import number_words as words
 from backend.cli.arguments import Commands, add_command, add_json
 from backend.cli.data_flags import add_tokenizer_flags
 from backend.cli.data_text import Look, look_of_stdout, run_lines
-from backend.cli.flag_types import path
+from backend.cli.flag_types import path, whole
 from backend.cli.job_problems import told_as
 from backend.problems import InputError
 from backend.translation import _, ngettext
@@ -42,9 +42,11 @@ def declare(actions: Commands) -> None:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(_("{text!r} is not the number of a document").format(text=text))
-    return int(text)
+    try:
+        return whole(text)
+    except ValueError as error:
+        what = _("{text!r} is not the number of a document").format(text=text)
+        raise argparse.ArgumentTypeError(what) from error
 
 
 def _show(arguments: argparse.Namespace) -> int:

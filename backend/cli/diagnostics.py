@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
@@ -15,6 +16,9 @@ from backend.translation import _
 OK = 0
 NO = 1
 INTERRUPTED = 130
+# as a shell shows who was ended by a signal
+_SIGNALLED = 128
+UNREAD = _SIGNALLED + signal.SIGPIPE
 
 # controls but for newline and tab, marks that turn the direction of what follows, halves of characters
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -51,7 +55,7 @@ def say(text: str) -> None:
         sys.stderr.write(printable(text) + "\n")
         sys.stderr.flush()
     except OSError:
-        _close(sys.stderr)
+        close_stream(sys.stderr)
 
 
 def say_problem(problem: Problem) -> None:
@@ -75,14 +79,15 @@ def guard(action: Callable[[], int], *, json: bool = False) -> int:
     except NpudeckError as error:
         return _fail(error.problems, error.exit_code, json=json)
     except KeyboardInterrupt:
-        say(_("interrupted"))
-        return INTERRUPTED
-    except BrokenPipeError:
-        # the reader of our output has gone (`| head`): nothing to say, and nobody to say it to
-        _close(sys.stdout)
-        return OK
+        return _ended(_("interrupted"), INTERRUPTED, json=json)
+    except SystemExit as end:
+        if not isinstance(end.code, int) or end.code - _SIGNALLED not in signal.valid_signals():
+            raise
+        name = signal.Signals(end.code - _SIGNALLED).name
+        return _ended(_("ended by {signal}").format(signal=name), end.code, json=json)
     except OSError as error:
-        _close(sys.stdout)
+        # it may be stdout itself; a reader of it that has gone (`| head`) is no error, and does not come here
+        close_stream(sys.stdout)
         return _fail(_local(error.strerror or str(error), error.filename), LocalError.exit_code, json=False)
     except Exception as error:
         if type(error).__module__ != "sqlite3":
@@ -94,6 +99,12 @@ def _fail(problems: Sequence[Problem], code: int, *, json: bool) -> int:
     for problem in problems:
         say_problem(problem)
     return print_problems(problems, code) if json else code
+
+
+def _ended(what: str, code: int, *, json: bool) -> int:
+    """Told to stop from outside: one line, and no rule that was broken."""
+    say(what)
+    return print_problems([Problem("", Severity.ERROR, what)], code) if json else code
 
 
 def print_problems(problems: Sequence[Problem], code: int) -> int:
@@ -114,7 +125,7 @@ def _local(what: str, where: object) -> tuple[Problem, ...]:
     return (Problem("", Severity.ERROR, f"{place}{what}", _("this machine refused"), ""),)
 
 
-def _close(stream: TextIO | None) -> None:
+def close_stream(stream: TextIO | None) -> None:
     """Nothing more can be written there; Python must not try again when it ends."""
     if stream is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
-from backend.problems import InputError
+from backend.problems import InputError, NpudeckError
 from backend.translation import _
 
 Value = TypeVar("Value")
@@ -24,16 +24,47 @@ def path(text: str) -> str:
     return expanded
 
 
-def positive(text: str) -> int:
-    """A whole number of 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(_("{text!r} is not a whole number of 1 or more").format(text=text))
+def folder(text: str) -> str:
+    """A path that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError(_("the name of the folder is empty"))
+    return path(text)
+
+
+def whole(text: str) -> int:
+    """A number of ASCII digits alone. Raises ValueError."""
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(text)
     return int(text)
 
 
-def variable(kind: Callable[[str], Value], name: str, text: str, fix: str = "") -> Value:
-    """The text of the variable `name`, read as a flag's value is. Raises InputError."""
+def real(text: str) -> float:
+    """A number as it is written in a configuration: no digits of other scripts, no `_`. Raises ValueError."""
+    if not text.isascii() or "_" in text:
+        raise ValueError(text)
+    return float(text)
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more."""
+    try:
+        number = whole(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(_("{text!r} is not a whole number of 1 or more").format(text=text))
+    return number
+
+
+def variable(
+    kind: Callable[[str], Value],
+    name: str,
+    text: str,
+    fix: str = "",
+    error_kind: type[NpudeckError] = InputError,
+) -> Value:
+    """The text of the variable `name`, read as a flag's value is. Raises `error_kind`."""
     try:
         return kind(text)
     except argparse.ArgumentTypeError as error:
-        raise InputError.because(str(error), "", fix, field=name) from error
+        raise error_kind.because(str(error), "", fix, field=name) from error

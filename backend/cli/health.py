@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
+from backend.cli.flag_types import real
 from backend.translation import _
 
 
@@ -31,7 +32,7 @@ def register(commands: Commands) -> None:
 
 def _seconds(text: str) -> float:
     try:
-        value = float(text)
+        value = real(text)
     except ValueError:
         value = 0.0
     if not 0.1 <= value <= 3600:

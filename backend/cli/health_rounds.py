@@ -19,7 +19,7 @@ from backend.problems import NpudeckError
 
 
 async def rounds(arguments: argparse.Namespace, inventory: Inventory, names: tuple[str, ...]) -> int:
-    """Ask and print until done; the exit code of the last round."""
+    """Ask and print until done, or until nobody reads; the exit code of the last round."""
     code = 0
     async for batch in batches(arguments, inventory, names):
         fleet = fleet_of(inventory, names)
@@ -33,6 +33,8 @@ async def rounds(arguments: argparse.Namespace, inventory: Inventory, names: tup
             output.print_line()
             output.print_line(summary(fleet))
         code = exit_code(fleet)
+        if output.unread():
+            break
     return code
 
 

@@ -16,19 +16,24 @@ if TYPE_CHECKING:
 @contextmanager
 def told_as(names: Mapping[str, str]) -> Iterator[None]:
     """Raise InputError (3) for what the user gave, LocalError (5) for this machine, ConflictError (6) where
-    another process is at the same work.
+    another process is at the same work. SIGTERM and SIGHUP end the work as an error does.
 
     `names`: what the user typed (a flag, a variable, an argument) for each key of the job that can be wrong.
     """
+    from backend.node.ending import ended_by_signals
     from backend.node.job_lines import BusyError, JobError, StorageError
 
     try:
-        yield
+        with ended_by_signals():
+            yield
     except StorageError as error:
         raise _as(LocalError, error, names) from error
     except BusyError as error:
         raise _as(ConflictError, error, names) from error
     except JobError as error:
+        if isinstance(error.__cause__, PermissionError):
+            error.fix = _("see to its permissions")
+            raise _as(LocalError, error, names) from error
         raise _as(InputError, error, names) from error
     except BrokenPipeError:
         raise

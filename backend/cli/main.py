@@ -55,7 +55,8 @@ def build_parser() -> Parser:
         description=_("Train large language models on clusters of Ascend NPUs, from one terminal."),
         epilog=_(
             "Without a command npudeck opens the console. Exit codes: 0 done, 1 the answer is no, 2 usage, "
-            "3 bad input, 4 a node, 5 this machine, 6 held by somebody else, 130 interrupted."
+            "3 bad input, 4 a node, 5 this machine, 6 held by somebody else, 130 interrupted, "
+            "128 + N ended by signal N, 141 nobody reads a run that goes on."
         ),
     )
     parser.add_argument("--version", action="version", version=f"npudeck {VERSION}")

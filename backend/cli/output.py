@@ -6,7 +6,15 @@ import errno
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
+
+from backend.cli.diagnostics import close_stream
+
+
+class _Reader:
+    """Whose reader has gone."""
+
+    gone: TextIO | None = None
 
 
 def print_json(value: Any, *, compact: bool = False) -> None:
@@ -22,10 +30,37 @@ def _unicode() -> bool:
 
 
 def print_line(text: str = "") -> None:
+    """Where the reader has gone (`| head`) only the writing is given up: the command answers its own status.
+
+    Raises OSError for any other reason that stdout cannot be written."""
     if sys.stdout is None:
         raise OSError(errno.EBADF, "stdout is closed")
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _give_up()
+
+
+def print_bytes(data: bytes) -> None:
+    """As they are; otherwise as `print_line`."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "stdout is closed")
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        _give_up()
+
+
+def unread() -> bool:
+    """Whether the reader of stdout has gone: what writes until it is stopped ends then."""
+    return _Reader.gone is not None and _Reader.gone is sys.stdout
+
+
+def _give_up() -> None:
+    close_stream(sys.stdout)
+    _Reader.gone = sys.stdout
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from backend.cli.output import print_json, print_line
+from backend.cli.output import print_json, print_line, unread
 
 
 def print_report(report: Any, lines: Iterable[str], *, json: bool) -> None:
@@ -15,3 +15,5 @@ def print_report(report: Any, lines: Iterable[str], *, json: bool) -> None:
         return
     for line in lines:
         print_line(line)
+        if unread():
+            return

@@ -157,15 +157,21 @@ def _describe(run: RunView, now: float) -> Iterator[str]:
         yield "  " + _("the log of {node} has a gap: {why}").format(node=gap.node, why=gap.why)
 
 
+class _NobodyReads(Exception):
+    """The reader of stdout has gone."""
+
+
 def follow_to_end(store: RunStore, run_id: str, *, json: bool) -> int:
-    """Tell a run's events until it ends; Ctrl-C leaves it running. With `json` one object a line."""
-    from backend.cli.output import print_json, print_line
+    """Tell a run's events until it ends; Ctrl-C leaves it running, and so does a reader that goes. With
+    `json` one object a line."""
+    from backend.cli.output import print_json, print_line, unread
     from backend.clock import RealClock
     from backend.events import RunStatus
     from backend.runs.follow_run_worker import follow_run
     from backend.runs.run_summary import summarize
     from backend.runs.telling import telling
     from backend.store.event_codec import encode
+    from backend.store.load_runs_store import load_run
 
     def tell(_run: RunView, event: Event) -> None:
         if json:
@@ -175,6 +181,8 @@ def follow_to_end(store: RunStore, run_id: str, *, json: bool) -> int:
             print_json({"event": kind, **codec.loads(payload)}, compact=True)
         elif line := telling(event):
             print_line(line)
+        if unread():
+            raise _NobodyReads
 
     try:
         run = follow_run(store, run_id, tell)
@@ -185,6 +193,11 @@ def follow_to_end(store: RunStore, run_id: str, *, json: bool) -> int:
             )
         )
         return diagnostics.INTERRUPTED
+    except _NobodyReads:
+        run = load_run(store, run_id)
+        if run.active:
+            # how it ends is not known
+            return diagnostics.UNREAD
     if json:
         print_json({"event": "RunSummary", **summarize(run, RealClock().now()).to_json()}, compact=True)
     return diagnostics.OK if run.state is RunStatus.FINISHED else run.exit_code or diagnostics.NO
@@ -197,8 +210,7 @@ def watch(arguments: argparse.Namespace) -> int:
 
 
 def print_logs(arguments: argparse.Namespace) -> int:
-    import sys
-
+    from backend.cli.output import print_bytes, unread
     from backend.problems import InputError
     from backend.runs.log_mirror_files import LogMirror
     from backend.store.load_runs_store import load_run
@@ -220,8 +232,9 @@ def print_logs(arguments: argparse.Namespace) -> int:
         mirror = LogMirror(run_directory(run.run_id) / "logs" / arguments.stage / node)
         while data := mirror.read(offset, 262_144):
             offset += len(data)
-            sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+            print_bytes(data)
+            if unread():
+                return diagnostics.OK
         if not active:
             return diagnostics.OK
         time.sleep(0.3)

@@ -60,6 +60,8 @@ def _fix_up_lines(one: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _written(report: Mapping[str, Any]) -> str:
+    if report["up_to_date"]:
+        return _("up to date: {folder} was made from the same files").format(folder=report["fixed_into"])
     count = len(report["written"])
     text = ngettext("{n} file written to {folder}", "{n} files written to {folder}", count)
     changed = ", ".join(report["fixed"]) or _("none")

@@ -6,13 +6,13 @@ import argparse
 import re
 
 from backend.cli.arguments import add_json
-from backend.cli.flag_types import positive
+from backend.cli.flag_types import positive, real
 from backend.translation import _
 
 FORMATS = ("legacy", "mcore")
 DTYPES = ("bf16", "fp16", "fp32")
 _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
 def add_layout_flags(parser: argparse.ArgumentParser, default: str = "") -> None:
@@ -112,7 +112,7 @@ def size(text: str) -> int:
 def _number(text: str) -> float:
     """A number above 0; an integer stays one."""
     try:
-        number = float(text)
+        number = real(text)
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):

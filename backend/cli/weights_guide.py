@@ -30,7 +30,7 @@ class GuideSettings:
 
 
 def guide_settings(direction: str, environment: Mapping[str, str]) -> GuideSettings:
-    """What the variables say for one of the two directions. Raises UsageError, InputError."""
+    """What the variables say for one of the two directions. Raises UsageError."""
     return _to_megatron(environment) if direction == HF_TO_MEGATRON else _to_hf(environment)
 
 
@@ -44,7 +44,8 @@ def _to_megatron(environment: Mapping[str, str]) -> GuideSettings:
     variables = {name: _value(name, environment) for name in names.values()}
     job: dict[str, Any] = {key: variables[name] for key, name in names.items()}
     for key in ("tensor_parallel", "pipeline_parallel"):
-        job[key] = variable(positive, names[key], job[key])
+        # as where it is not set, and as --tp
+        job[key] = variable(positive, names[key], job[key], error_kind=UsageError)
     return GuideSettings(job, names, variables)
 
 

@@ -11,6 +11,8 @@ from backend.cli.weights_words import adapter_words, labelled, layout_words, mod
 from backend.translation import _, ngettext
 
 _SHOWN_ITERATIONS = 6
+# where a manifest has another name for what was done
+_COMMANDS = {"export-adapter": "export-lora", "split-adapter": "split-lora"}
 
 
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -68,7 +70,13 @@ def _dtypes(counts: Mapping[str, int]) -> str:
 
 def _iterations(report: Mapping[str, Any]) -> str:
     found = report["iterations"]
-    text = _("none is current") if report["iteration"] is None else words.count(report["iteration"])
+    if report["iteration"] is not None:
+        text = words.count(report["iteration"])
+    elif report["layout"]:
+        text = _("none is current")
+    else:
+        # of a checkpoint that cannot be opened it is not known
+        return ", ".join(map(words.count, found[-_SHOWN_ITERATIONS:]))
     if len(found) > 1:
         shown = ", ".join(map(words.count, found[-_SHOWN_ITERATIONS:]))
         text += _(" ({n} are there, the last ones {shown})").format(n=len(found), shown=shown)
@@ -88,7 +96,8 @@ def _made(made: Mapping[str, Any]) -> str:
     settings = made["settings"]
     keys = ("hf_directory", "megatron_directory", "lora_directory")
     source = next((settings[key] for key in keys if settings.get(key)), "")
-    text = _("npudeck, {action}").format(action=made["action"])
+    action = _COMMANDS.get(made["action"], made["action"])
+    text = _("npudeck, {action}").format(action=action)
     return text + (_(" from {folder}").format(folder=source) if source else "")
 
 

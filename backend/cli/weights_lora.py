@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from backend.cli import weights_flags
 from backend.cli.arguments import Commands, add_command
+from backend.cli.flag_types import folder
+from backend.cli.weights_folders import PEFT, TREE
 from backend.translation import _
 
 if TYPE_CHECKING:
@@ -24,10 +26,14 @@ def _declare_merge(actions: Commands) -> None:
     parser = add_command(
         actions, "merge-lora", _("add an adapter to the Megatron checkpoint it was trained on"), _merge
     )
-    parser.add_argument("megatron_dir", metavar="MEGATRON_DIR", help=_("folder of the base checkpoint"))
-    parser.add_argument("out_dir", metavar="OUT_DIR", help=_("where the merged one goes"))
+    parser.add_argument(
+        "megatron_dir", type=folder, metavar="MEGATRON_DIR", help=_("folder of the base checkpoint")
+    )
+    parser.add_argument("out_dir", type=folder, metavar="OUT_DIR", help=_("where the merged one goes"))
     group = weights_flags.add_lora_flags(parser)
-    group.add_argument("--lora", required=True, metavar="DIR", help=_("Megatron checkpoint of the adapter"))
+    group.add_argument(
+        "--lora", required=True, type=folder, metavar="DIR", help=_("Megatron checkpoint of the adapter")
+    )
     same = _("that of MEGATRON_DIR")
     weights_flags.add_layout_flags(parser, same)
     weights_flags.add_tree_flags(parser, format_default=same, dtype_default=same)
@@ -38,8 +44,8 @@ def _declare_export(actions: Commands) -> None:
     parser = add_command(
         actions, "export-lora", _("make an adapter of PEFT of a Megatron checkpoint's"), _export
     )
-    parser.add_argument("lora", metavar="LORA_DIR", help=_("Megatron checkpoint of the adapter"))
-    parser.add_argument("out_dir", metavar="OUT_DIR", help=_("where the adapter goes"))
+    parser.add_argument("lora", type=folder, metavar="LORA_DIR", help=_("Megatron checkpoint of the adapter"))
+    parser.add_argument("out_dir", type=folder, metavar="OUT_DIR", help=_("where the adapter goes"))
     _add_like(parser)
     weights_flags.add_dtype(parser, _("the adapter's own"))
     weights_flags.add_lora_flags(parser)
@@ -48,8 +54,8 @@ def _declare_export(actions: Commands) -> None:
 
 def _declare_split(actions: Commands) -> None:
     parser = add_command(actions, "split-lora", _("make a Megatron checkpoint of an adapter of PEFT"), _split)
-    parser.add_argument("lora", metavar="PEFT_DIR", help=_("folder of the adapter"))
-    parser.add_argument("out_dir", metavar="OUT_DIR", help=_("where the checkpoint goes"))
+    parser.add_argument("lora", type=folder, metavar="PEFT_DIR", help=_("folder of the adapter"))
+    parser.add_argument("out_dir", type=folder, metavar="OUT_DIR", help=_("where the checkpoint goes"))
     _add_like(parser)
     weights_flags.add_layout_flags(parser)
     weights_flags.add_format(parser, _("the family's own"))
@@ -59,7 +65,11 @@ def _declare_split(actions: Commands) -> None:
 
 def _add_like(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--like", required=True, metavar="HF_DIR", help=_("folder of the model: its config is needed")
+        "--like",
+        required=True,
+        type=folder,
+        metavar="HF_DIR",
+        help=_("folder of the model: its config is needed"),
     )
 
 
@@ -93,17 +103,17 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    return _adapter(arguments, _load_export, "LORA_DIR")
+    return _adapter(arguments, _load_export, "LORA_DIR", TREE)
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    return _adapter(arguments, _load_split, "PEFT_DIR")
+    return _adapter(arguments, _load_split, "PEFT_DIR", PEFT)
 
 
-def _adapter(arguments: argparse.Namespace, load: Callable[[], Run], source: str) -> int:
-    from backend.cli.weights_run import carry_out
+def _adapter(arguments: argparse.Namespace, load: Callable[[], Run], source: str, kind: str) -> int:
+    from backend.cli.weights_run import KINDS, carry_out
     from backend.cli.weights_settings import job_of, names_of
 
     job = job_of(arguments, {"output_directory": arguments.out_dir})
     names = names_of(lora_directory=source, output_directory="OUT_DIR")
-    return carry_out(load, job, names, arguments)
+    return carry_out(load, job, names, arguments, {**KINDS, "lora_directory": kind})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backend.cli import weights_flags
 from backend.cli.arguments import Commands, add_command
+from backend.cli.flag_types import folder
 from backend.translation import _
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 def declare(actions: Commands) -> None:
     parser = add_command(actions, "reshard", _("cut a Megatron checkpoint for another layout"), _reshard)
-    parser.add_argument("megatron_dir", metavar="IN_DIR", help=_("folder of the Megatron checkpoint"))
-    parser.add_argument("out_dir", metavar="OUT_DIR", help=_("where the new one goes"))
+    parser.add_argument(
+        "megatron_dir", type=folder, metavar="IN_DIR", help=_("folder of the Megatron checkpoint")
+    )
+    parser.add_argument("out_dir", type=folder, metavar="OUT_DIR", help=_("where the new one goes"))
     weights_flags.add_layout_flags(parser, _("that of IN_DIR"))
     weights_flags.add_tree_flags(
         parser, format_default=_("that of IN_DIR"), dtype_default=_("that of IN_DIR")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backend.cli import diagnostics
+from backend.cli.weights_folders import MODEL, TREE
 from backend.cli.weights_problems import told_with_flags
 from backend.translation import _
 
@@ -24,24 +25,36 @@ class Outcome(Protocol):
     def manifest(self) -> dict[str, Any]: ...
 
 
+# what the folders are that conversions read
+KINDS = {"hf_directory": MODEL, "like_directory": MODEL, "megatron_directory": TREE, "lora_directory": TREE}
+
 Run = Callable[[dict[str, Any], "Callable[[Told], None]"], Outcome]
 
 
 def carry_out(
-    load: Callable[[], Run], job: dict[str, Any], names: Mapping[str, str], arguments: argparse.Namespace
+    load: Callable[[], Run],
+    job: dict[str, Any],
+    names: Mapping[str, str],
+    arguments: argparse.Namespace,
+    kinds: Mapping[str, str] = KINDS,
 ) -> int:
-    """`load` imports the action, so that a missing library is told like any other problem."""
+    """`load` imports the action, so that a missing library is told like any other problem. `kinds`: what the
+    folders of the job should be."""
     from backend.cli.job_display import display
+    from backend.cli.visible_text import visible
     from backend.cli.weights_progress import WeightsProgress
     from backend.cli.weights_summary import print_outcome
 
     started = time.monotonic()
-    with told_with_flags(names, can_overwrite=hasattr(arguments, "overwrite")):
+    folders = {key: (job[key], kind) for key, kind in kinds.items() if job.get(key)}
+    with told_with_flags(names, folders, can_overwrite=hasattr(arguments, "overwrite")):
         run = load()
         with display(quiet=arguments.quiet, start=_("reading names and shapes")) as shown:
             outcome = run(job, WeightsProgress(shown))
     seconds = None if outcome.up_to_date else time.monotonic() - started
-    # remarks have been made on the way, but where nobody wanted them or nothing had to be done
-    notes = arguments.quiet or outcome.up_to_date
-    print_outcome(outcome.manifest, job, seconds=seconds, notes=notes, json=arguments.json)
+    if outcome.up_to_date and not arguments.quiet:
+        # otherwise they have been made on the way
+        for note in outcome.manifest.get("notes", ()):
+            diagnostics.say(visible(note))
+    print_outcome(outcome.manifest, job, seconds=seconds, json=arguments.json)
     return diagnostics.OK

@@ -8,7 +8,6 @@ from typing import Any
 
 from backend.cli import number_words as words
 from backend.cli.report_output import print_report
-from backend.cli.visible_text import visible
 from backend.cli.weights_words import adapter_words, labelled, layout_words, model_words, rope_words
 from backend.translation import _, ngettext
 
@@ -20,21 +19,17 @@ def print_outcome(
     job: Mapping[str, Any],
     *,
     seconds: float | None,
-    notes: bool,
     json: bool,
 ) -> None:
     """The manifest as JSON with `up_to_date` and `output_directory`, or what it says.
 
-    `seconds`: how long it took; None when it was up to date. `notes`: whether its sentences have not been
-    said yet."""
+    `seconds`: how long it took; None when it was up to date."""
     output = str(job["output_directory"])
     report = {"up_to_date": seconds is None, "output_directory": str(Path(output).absolute()), **manifest}
-    print_report(report, outcome_lines(manifest, output, seconds=seconds, notes=notes), json=json)
+    print_report(report, outcome_lines(manifest, output, seconds=seconds), json=json)
 
 
-def outcome_lines(
-    manifest: Mapping[str, Any], output: str, *, seconds: float | None, notes: bool
-) -> Iterator[str]:
+def outcome_lines(manifest: Mapping[str, Any], output: str, *, seconds: float | None) -> Iterator[str]:
     """What it is, how it is cut, then the files."""
     adapter = manifest.get("lora")
     if adapter:
@@ -45,8 +40,6 @@ def outcome_lines(
     if manifest.get("layout"):
         yield labelled(_("layout"), layout_words(manifest, manifest["kind"]))
     yield from rope_words(manifest)
-    if notes:
-        yield from map(visible, manifest.get("notes", ()))
     yield ""
     if manifest.get("dry_run"):
         yield from _plan_lines(manifest, output)

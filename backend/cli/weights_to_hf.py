@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backend.cli import weights_flags
 from backend.cli.arguments import Commands, add_command
+from backend.cli.flag_types import folder
 from backend.problems import UsageError
 from backend.translation import _
 
@@ -18,10 +19,13 @@ _LORA_FLAGS = ("lora_r", "lora_alpha", "lora_target_modules")
 
 def declare(actions: Commands) -> None:
     parser = add_command(actions, "to-hf", _("make a Hugging Face model of a Megatron checkpoint"), _to_hf)
-    parser.add_argument("megatron_dir", metavar="MEGATRON_DIR", help=_("folder of the checkpoint"))
-    parser.add_argument("out_dir", metavar="OUT_DIR", help=_("where the model goes"))
+    parser.add_argument(
+        "megatron_dir", type=folder, metavar="MEGATRON_DIR", help=_("folder of the checkpoint")
+    )
+    parser.add_argument("out_dir", type=folder, metavar="OUT_DIR", help=_("where the model goes"))
     parser.add_argument(
         "--like",
+        type=folder,
         required=True,
         metavar="HF_DIR",
         help=_("folder of the original model: its config and tokenizer; weights are not needed"),
@@ -34,7 +38,9 @@ def declare(actions: Commands) -> None:
         help=_("most that one file holds (default: 5GB)"),
     )
     group = weights_flags.add_lora_flags(parser)
-    group.add_argument("--lora", metavar="DIR", help=_("Megatron checkpoint of an adapter to merge"))
+    group.add_argument(
+        "--lora", type=folder, metavar="DIR", help=_("Megatron checkpoint of an adapter to merge")
+    )
     weights_flags.add_work_flags(parser)
 
 

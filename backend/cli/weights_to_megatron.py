@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backend.cli import weights_flags
 from backend.cli.arguments import Commands, add_command
+from backend.cli.flag_types import folder
 from backend.translation import _
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ def declare(actions: Commands) -> None:
     parser = add_command(
         actions, "to-megatron", _("make a Megatron checkpoint of a Hugging Face model"), _to_megatron
     )
-    parser.add_argument("hf_dir", metavar="HF_DIR", help=_("folder of the Hugging Face model"))
-    parser.add_argument("out_dir", metavar="OUT_DIR", help=_("where the checkpoint goes"))
+    parser.add_argument("hf_dir", type=folder, metavar="HF_DIR", help=_("folder of the Hugging Face model"))
+    parser.add_argument("out_dir", type=folder, metavar="OUT_DIR", help=_("where the checkpoint goes"))
     weights_flags.add_layout_flags(parser)
     weights_flags.add_tree_flags(
         parser, format_default=_("the family's own"), dtype_default=_("the model's own")

@@ -6,7 +6,9 @@ import argparse
 
 from backend.cli import diagnostics
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.job_problems import told_as
+from backend.cli.flag_types import folder
+from backend.cli.weights_folders import EITHER
+from backend.cli.weights_problems import told_with_flags
 from backend.translation import _
 
 
@@ -16,7 +18,10 @@ def declare(actions: Commands) -> None:
     )
     for name in ("A", "B"):
         parser.add_argument(
-            name.lower(), metavar=name, help=_("Hugging Face model or Megatron checkpoint, of any layout")
+            name.lower(),
+            type=folder,
+            metavar=name,
+            help=_("Hugging Face model or Megatron checkpoint, of any layout"),
         )
     parser.add_argument("--quiet", action="store_true", help=_("no progress"))
     add_json(parser)
@@ -28,7 +33,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     from backend.cli.weights_progress import WeightsProgress
     from backend.cli.weights_verify_report import report_lines
 
-    with told_as({"a": "A", "b": "B"}):
+    folders = {"a": (arguments.a, EITHER), "b": (arguments.b, EITHER)}
+    with told_with_flags({"a": "A", "b": "B"}, folders):
         from backend.node.weights.verify_weights import verify_weights
 
         with display(quiet=arguments.quiet, start=_("reading names and shapes")) as shown:

@@ -13,7 +13,8 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
     """While the block runs, SIGTERM and SIGHUP raise SystemExit with 128 + the signal's number, as a shell
-    shows it. One that is ignored (nohup) stays so; outside the main thread nothing changes."""
+    shows it; those that follow change nothing, so that the end is not cut short. One that is ignored (nohup)
+    stays so; outside the main thread nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -21,7 +22,8 @@ def ended_by_signals() -> Iterator[None]:
 
     def end(number: int, _frame: Any) -> None:
         received.append(number)
-        raise SystemExit(128 + number)
+        if len(received) == 1:
+            raise SystemExit(128 + number)
 
     taken = [number for number in _SIGNALS if signal.getsignal(number) == signal.SIG_DFL]
     for number in taken:

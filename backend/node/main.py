@@ -82,16 +82,20 @@ def _data(_path: str, job: Dict[str, Any]) -> int:
 
 
 def _weights(_path: str, job: Dict[str, Any]) -> int:
+    from backend.node.ending import ended_by_signals
     from backend.node.weights.convert import run
 
-    run(job)
+    with ended_by_signals():
+        run(job)
     return 0
 
 
 def _export(_path: str, job: Dict[str, Any]) -> int:
+    from backend.node.ending import ended_by_signals
     from backend.node.weights.export import run
 
-    run(job)
+    with ended_by_signals():
+        run(job)
     return 0
 
 

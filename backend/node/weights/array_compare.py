@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Union
 
-from backend.node.weights.arrays import FP32, Array
+from backend.node.weights.arrays import FP32, ITEM_BYTES, STORAGE, Array
 from backend.node.weights.casting import cast
+from backend.node.weights.gathering import Gathered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Values = NDArray[Any]
+
 _FLOATS = ("bf16", "fp16", FP32, "fp64")
-_BLOCK = 1 << 18
+# Of each of the two at a time: both stay in the processor's cache.
+_BLOCK_BYTES = 1 << 20
 
 
-def compare(a: Array, b: Array) -> Optional[Dict[str, Any]]:
+def compare(a: Gathered, b: Gathered) -> Optional[Dict[str, Any]]:
     """None when shape, dtype and bits are the same, else
 
     - "why": "shape", "dtype" (both as the dtypes in "a" and "b") or "values"; "a", "b": the shapes, the
@@ -24,52 +28,85 @@ def compare(a: Array, b: Array) -> Optional[Dict[str, Any]]:
     - "values": how many values differ, whatever the dtypes (None for shapes); "first": their first place, an
       index in each dimension (None without one); "largest": the largest difference (float, None when there
       is none that is a number).
-    """
-    if a.data.shape != b.data.shape:
-        return _found("shape", list(a.data.shape), list(b.data.shape), None, None, None)
+
+    Raises JobError, OSError."""
+    if a.shape != b.shape:
+        return _found("shape", list(a.shape), list(b.shape), None, None, None)
     if a.dtype == b.dtype:
-        return _differences(a, b)
+        return _differences(a, b, a.dtype)
     if a.dtype not in _FLOATS or b.dtype not in _FLOATS:
         return _found("dtype", a.dtype, b.dtype, None, None, None)
-    wide = "fp64" if "fp64" in (a.dtype, b.dtype) else FP32
-    values = _differences(cast(a, wide).array, cast(b, wide).array)
+    values = _differences(a, b, "fp64" if "fp64" in (a.dtype, b.dtype) else FP32)
     if values is None:
         return _found("dtype", a.dtype, b.dtype, 0, None, None)
     return {**values, "why": "dtype", "a": a.dtype, "b": b.dtype}
 
 
-def _differences(a: Array, b: Array) -> Optional[Dict[str, Any]]:
+def _differences(a: Gathered, b: Gathered, dtype: str) -> Optional[Dict[str, Any]]:
+    """Both as `dtype`."""
     import numpy as np
 
     count, first, largest = 0, -1, None
-    one, other = a.data.reshape(-1), b.data.reshape(-1)
-    bits = f"<u{one.dtype.itemsize}"
-    for start in range(0, one.size, _BLOCK):
-        left, right = one[start : start + _BLOCK], other[start : start + _BLOCK]
-        unequal = left.view(bits) != right.view(bits)
-        if not unequal.any():
+    left_value: Union[float, str] = 0.0
+    right_value: Union[float, str] = 0.0
+    bits = f"<u{ITEM_BYTES[dtype]}"
+    for start, one, other in _blocks(a, b):
+        if a.dtype == b.dtype and _same(one, other):
             continue
-        places = np.flatnonzero(unequal)
+        left, right = (
+            cast(Array(data, held.dtype), dtype).array.data for data, held in ((one, a), (other, b))
+        )
+        places = np.flatnonzero(left.view(bits) != right.view(bits))
+        if not len(places):
+            continue
+        left, right = left[places], right[places]
+        if first < 0:
+            first = start + int(places[0])
+            left_value, right_value = _number(left[:1], dtype), _number(right[:1], dtype)
         count += len(places)
-        first = start + int(places[0]) if first < 0 else first
-        apart = np.abs(_numbers(left[places], a.dtype) - _numbers(right[places], b.dtype))
+        apart = np.abs(_numbers(left, dtype) - _numbers(right, dtype))
         apart = apart[np.isfinite(apart)]
         if apart.size:
             largest = max(largest or 0.0, float(apart.max()))
     if not count:
         return None
-    left_value, right_value = (_number(flat[first : first + 1], a.dtype) for flat in (one, other))
-    place: List[int] = [int(index) for index in np.unravel_index(first, a.data.shape)]
+    place: List[int] = [int(index) for index in np.unravel_index(first, a.shape)]
     return _found("values", left_value, right_value, count, place, largest)
 
 
-def _number(data: NDArray[Any], dtype: str) -> Union[float, str]:
+def _blocks(a: Gathered, b: Gathered) -> Iterator[Tuple[int, Values, Values]]:
+    """Number of the first value, and the values of both, of some rows after others; each is lost when the
+    next is asked for."""
+    import numpy as np
+
+    rows, width = a.table
+    size = width * max(ITEM_BYTES[a.dtype], ITEM_BYTES[b.dtype])
+    step = min(rows, max(1, _BLOCK_BYTES // max(1, size)))
+    one, other = (np.empty((step, width), STORAGE[held.dtype]) for held in (a, b))
+    for at in range(0, rows if width else 0, max(1, step)):
+        count = min(step, rows - at)
+        a.read(at, one[:count])
+        b.read(at, other[:count])
+        yield at * width, one[:count].reshape(-1), other[:count].reshape(-1)
+
+
+def _same(one: Values, other: Values) -> bool:
+    """Whether all bytes are equal."""
+    import numpy as np
+
+    left, right = one.view(np.uint8), other.view(np.uint8)
+    whole = len(left) & ~7
+    same = np.array_equal(left[:whole].view(np.uint64), right[:whole].view(np.uint64))
+    return same and np.array_equal(left[whole:], right[whole:])
+
+
+def _number(data: Values, dtype: str) -> Union[float, str]:
     """The only value; a word where it is not finite."""
     value = float(_numbers(data, dtype)[0])
     return value if math.isfinite(value) else str(value)
 
 
-def _numbers(data: NDArray[Any], dtype: str) -> NDArray[Any]:
+def _numbers(data: Values, dtype: str) -> Values:
     """As fp64."""
     import numpy as np
 

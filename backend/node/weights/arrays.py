@@ -25,7 +25,7 @@ ITEM_BYTES: Dict[str, int] = {name: int(code[2:]) for name, code in STORAGE.item
 
 
 class Array(NamedTuple):
-    """`data`: of the storage type of `dtype`, which is a key of STORAGE. May be a view of a mapped file:
+    """`data`: of the storage type of `dtype`, which is a key of STORAGE. May be a view of other arrays:
     never written to."""
 
     data: NDArray[Any]

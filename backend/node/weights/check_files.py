@@ -5,19 +5,25 @@ from __future__ import annotations
 
 import difflib
 import os
-import shutil
 from gettext import gettext as _
 from typing import Any, Dict, List, Optional
 
-from backend.node import durable
 from backend.node.job_lines import JobError
 from backend.node.weights.companion_files import companion_files
 from backend.node.weights.fix_ups import NEEDED, SETTING, FixUp, fix_ups, state_of
+from backend.node.weights.fixed_copy import copy_fixed, read_text
 from backend.node.weights.model_config import read_model
-from backend.node.weights.model_files import CONFIG, fault_of, read_object, wanted_files
-from backend.node.weights.output_folder import new_folder, storage_error
+from backend.node.weights.model_files import (
+    CONFIG,
+    TOKENIZER_CONFIG,
+    USUAL,
+    fault_of,
+    read_object,
+    wanted_files,
+)
 
 _FIELD = "directory"
+_OBJECTS = (CONFIG, TOKENIZER_CONFIG, *USUAL, "tokenizer.json", "vocab.json", "added_tokens.json")
 
 
 def check_files(
@@ -25,8 +31,9 @@ def check_files(
 ) -> Dict[str, Any]:
     """Look at all files of a model's folder but its weights; write nothing into it.
 
-    `fix_into`: a folder that gets a copy of those files with every needed fix-up applied (not there yet,
-    empty, or with `overwrite` replaced; no weights are copied). `like`: the original model's folder, to say
+    `fix_into`: a folder that gets a copy of those files with every needed fix-up applied, and a manifest
+    (not there yet, empty, made by this before and not touched since, or with `overwrite` replaced; one with
+    weights never is, for no weights are copied). `like`: the original model's folder, to say
     which of its files are not here. Raises JobError (field "directory", "like_directory" or
     "output_directory"), OSError. Returns
 
@@ -39,6 +46,7 @@ def check_files(
       "done", or "setting": no file changes, `how` says what to do), "why", "how" (sentences), "diff" (the
       change, unified; "" when not needed);
     - "fixed_into": path or None; "written": names of the files in it; "fixed": names of those changed;
+      "up_to_date": they were there already;
     - "sound": nothing needed is missing and no file has a fault. Fix-ups do not count.
     """
     if not os.path.isdir(directory):
@@ -61,11 +69,12 @@ def check_files(
         "fixed_into": fix_into,
         "written": [],
         "fixed": [],
+        "up_to_date": False,
         "sound": not missing and not any(one["fault"] for one in files),
     }
     if fix_into is not None:
         result["written"] = present
-        result["fixed"] = _copy(directory, present, family, fix_into, overwrite)
+        result.update(copy_fixed(directory, present, family, fix_into, overwrite))
     return result
 
 
@@ -89,10 +98,18 @@ def _files(directory: str, present: List[str]) -> List[Dict[str, Any]]:
                 "needed": name in wanted and wanted[name].needed,
                 "size": os.path.getsize(path) if there else None,
                 "why": wanted[name].why if name in wanted else "",
-                "fault": (fault_of(path) or _too_many_words(directory, name)) if there else "",
+                "fault": _fault(directory, name) if there else "",
             }
         )
     return listed
+
+
+def _fault(directory: str, name: str) -> str:
+    path = os.path.join(directory, name)
+    found = fault_of(path)
+    if not found and name in _OBJECTS and read_object(path) is None:
+        found = _("it is not a JSON object")
+    return found or _too_many_words(directory, name)
 
 
 def _too_many_words(directory: str, name: str) -> str:
@@ -125,7 +142,7 @@ def _fix_ups(directory: str, present: List[str], family: str) -> List[Dict[str, 
         if one.change is None:
             found.append(_in_words(one, SETTING, ""))
         elif one.file in present:
-            text = _text(os.path.join(directory, one.file))
+            text = read_text(os.path.join(directory, one.file))
             state = state_of(one, text)
             if state is not None:
                 found.append(_in_words(one, state, _diff(one, text) if state == NEEDED else ""))
@@ -150,43 +167,3 @@ def _diff(fix_up: FixUp, text: str) -> str:
     )
     # Bytes that are no UTF-8 are shown by their numbers: half characters have no place in JSON.
     return "\n".join(lines).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _text(path: str) -> str:
-    # Line ends stay as they are.
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        return stream.read()
-
-
-def _copy(directory: str, present: List[str], family: str, target: str, overwrite: bool) -> List[str]:
-    inside = os.path.realpath(target).startswith(os.path.realpath(directory) + os.sep)
-    if inside or os.path.realpath(target) == os.path.realpath(directory):
-        what = _("{path} is the folder that is looked at, or lies in it").format(path=target)
-        raise JobError(
-            "output_directory", what, _("files are changed in a copy only"), _("give another folder")
-        )
-    try:
-        with new_folder(target, overwrite) as folder:
-            return [name for name in present if _copy_file(directory, name, folder, family)]
-    except OSError as error:
-        raise storage_error(error, target) from error
-
-
-def _copy_file(directory: str, name: str, folder: str, family: str) -> bool:
-    """Whether the copy differs."""
-    source, path = os.path.join(directory, name), os.path.join(folder, name)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    changes = [one.change for one in fix_ups(family).values() if one.file == name and one.change]
-    if not changes:
-        with open(source, "rb") as stream, durable.open_temporary(path) as copy:
-            shutil.copyfileobj(stream, copy, 1 << 20)
-        durable.publish(path)
-        return False
-    before = text = _text(source)
-    for change in changes:
-        changed = change(text)
-        text = text if changed is None else changed
-    with durable.open_temporary(path) as copy:
-        copy.write(text.encode("utf-8", errors="surrogateescape"))
-    durable.publish(path)
-    return text != before

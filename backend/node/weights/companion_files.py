@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from gettext import gettext as _
 from typing import Any, Dict, List
@@ -11,10 +12,12 @@ from typing import Any, Dict, List
 from backend.node import durable
 from backend.node.job_lines import JobError
 from backend.node.weights.hf_folder import CONFIG, is_weight_file
-from backend.node.weights.output_folder import MANIFEST
+from backend.node.weights.made_manifest import MANIFEST
 
 # The one folder that a tokenizer reads.
 _FOLDERS = ("additional_chat_templates",)
+# Of something that is written into the folder at this moment.
+_AT_WORK = re.compile(r".+\.(lock|tmp-\d+)", re.DOTALL)
 _DTYPE_FLAGS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 
 
@@ -27,7 +30,24 @@ def companion_files(directory: str) -> List[str]:
             found += [os.path.join(name, inner) for inner in sorted(os.listdir(path))]
         elif not name.startswith(".") and name != MANIFEST and not is_weight_file(name):
             found.append(name)
-    return [name for name in found if os.path.isfile(os.path.join(directory, name))]
+    return [
+        name
+        for name in found
+        if not _AT_WORK.fullmatch(name) and os.path.isfile(os.path.join(directory, name))
+    ]
+
+
+def left_out(directory: str) -> List[str]:
+    """What lies beside them and does not come along though it may belong to the model: folders, and links
+    that lead nowhere. Sorted."""
+    found = []
+    for name in sorted(os.listdir(directory)):
+        path = os.path.join(directory, name)
+        if os.path.isdir(path) and name not in _FOLDERS and not name.startswith("."):
+            found.append(name + os.sep)
+        elif os.path.islink(path) and not os.path.exists(path) and not is_weight_file(name):
+            found.append(name)
+    return found
 
 
 def copy_companions(source: str, target: str, torch_dtype: str) -> List[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from gettext import gettext as _
-from typing import Callable, Dict
+from typing import Any, Callable, Dict, Mapping
 
-from backend.node.weights.config_keys import ConfigKeys
+from backend.node.weights.config_keys import MOST_LAYERS, ConfigKeys
 from backend.node.weights.model import DTYPES, Model
 
 DEFAULT_THETA = 10000.0
@@ -61,7 +62,7 @@ def _chatglm(keys: ConfigKeys) -> Model:
     return Model(
         # GLM 4 has a larger vocabulary and a smaller epsilon; the ratio of positions differs within both.
         family="glm4" if vocab > 100000 or eps < 1e-6 else "chatglm3",
-        layers=keys.count("num_layers"),
+        layers=keys.count("num_layers", most=MOST_LAYERS),
         hidden=hidden,
         heads=heads,
         kv_heads=keys.count("multi_query_group_num"),
@@ -83,34 +84,34 @@ def _plain(keys: ConfigKeys, family: str, eps: str, qkv_bias: bool) -> Model:
     """A model with Llama's keys."""
     config = keys.config
     heads, hidden = keys.count("num_attention_heads"), keys.count("hidden_size")
-    rope = config.get("rope_parameters")
-    # Newer configs keep theta one level down.
-    nested = rope.get("rope_theta") if isinstance(rope, dict) else None
+    rope, nested = keys.rotary_settings()
     position = "max_position_embeddings" if "max_position_embeddings" in config else "model_max_length"
     return Model(
         family=family,
-        layers=keys.count("num_hidden_layers"),
+        layers=keys.count("num_hidden_layers", most=MOST_LAYERS),
         hidden=hidden,
         heads=heads,
         kv_heads=keys.count("num_key_value_heads", heads),
         head_dim=keys.head_dim("head_dim" if "head_dim" in config else "kv_channels", hidden, heads),
         ffn=keys.count("intermediate_size"),
         vocab=keys.count("vocab_size"),
-        rope_theta=keys.number("rope_theta", float(nested or DEFAULT_THETA)),
+        rope_theta=keys.number("rope_theta", nested or DEFAULT_THETA),
         max_position=keys.count(position, 4096),
         norm_eps=keys.number(eps, 1e-6),
         tie_embeddings=bool(config.get("tie_word_embeddings", False)),
         qkv_bias=qkv_bias,
         hf_dtype=keys.dtype(DTYPES),
-        rope_scaling=_scaling(config.get("rope_scaling") or rope),
+        rope_scaling=_scaling(keys, rope),
     )
 
 
-def _scaling(value: object) -> str:
+def _scaling(keys: ConfigKeys, rope: Mapping[str, Any]) -> str:
+    """As JSON."""
+    value = keys.config.get("rope_scaling") or rope
     if not isinstance(value, dict):
-        return ""
+        raise keys.wrong("rope_scaling", _("it must be an object"))
     kind = value.get("rope_type", value.get("type", "default"))
-    return "" if kind == "default" else str(value)
+    return "" if kind == "default" else json.dumps(value)
 
 
 ARCHITECTURES: Dict[str, Reader] = {

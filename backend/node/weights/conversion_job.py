@@ -9,6 +9,7 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 from backend.node.job_lines import JobError, require
 from backend.node.weights.arrays import BF16, FP16, FP32
+from backend.node.weights.config_keys import is_scale, shown
 
 FORMATS = ("legacy", "mcore")
 DTYPES = (BF16, FP16, FP32)
@@ -102,7 +103,7 @@ def _check_type(name: str, value: Any) -> None:
         right = isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
         why = _("it must be a list of names")
     elif name in ("lora_r", "lora_alpha"):
-        right = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+        right = is_scale(value)
         why = _("it must be a number above 0")
     elif name in ("overwrite", "dry_run"):
         right, why = isinstance(value, bool), _("it must be true or false")
@@ -111,7 +112,7 @@ def _check_type(name: str, value: Any) -> None:
     else:
         right, why = isinstance(value, str), _("it must be text")
     if not right:
-        raise JobError(name, _("{name} cannot be {value}").format(name=name, value=value), why)
+        raise JobError(name, _("{name} cannot be {value}").format(name=name, value=shown(value)), why)
 
 
 def _is_count(value: Any) -> bool:

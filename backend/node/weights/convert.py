@@ -6,12 +6,13 @@ import os
 from gettext import gettext as _
 from typing import Any, Dict
 
-from backend.node import manifest
 from backend.node.job_lines import JobError, require
 from backend.node.weights import to_megatron
 from backend.node.weights.conversion_job import ConversionJob, read_conversion_job
-from backend.node.weights.output_folder import FIRST_ITERATION, MANIFEST, storage_error
+from backend.node.weights.made_manifest import MANIFEST, read_manifest
+from backend.node.weights.output_folder import storage_error
 from backend.node.weights.progress import Outcome, Tell, print_lines
+from backend.node.weights.replaceable import FIRST_ITERATION
 from backend.node.weights.tree_folder import TRACKER
 
 _NEEDED = (
@@ -52,10 +53,10 @@ def _may_replace(job: ConversionJob) -> bool:
 
     Raises JobError for one of another layout: trainings may be going on from it."""
     output = job.output_directory
-    found = manifest.read(os.path.join(output, MANIFEST))
+    found = read_manifest(output)
     if found is None:
         return False
-    settings = found.get("made_from", {}).get("settings", {})
+    settings = found["made_from"]["settings"]
     layout = (settings.get("tensor_parallel"), settings.get("pipeline_parallel"))
     if layout != (job.tensor_parallel, job.pipeline_parallel):
         what = _("{path} holds weights for TP {tp} x PP {pp}").format(path=output, tp=layout[0], pp=layout[1])

@@ -6,11 +6,11 @@ import os
 from gettext import gettext as _
 from typing import Any, Dict
 
-from backend.node import manifest
 from backend.node.job_lines import require
 from backend.node.weights import to_hf
 from backend.node.weights.conversion_job import ConversionJob, read_conversion_job
-from backend.node.weights.output_folder import MANIFEST, storage_error
+from backend.node.weights.made_manifest import MANIFEST, read_manifest
+from backend.node.weights.output_folder import storage_error
 from backend.node.weights.progress import Outcome, Tell, print_lines
 
 _NEEDED = ("megatron_directory", "output_directory", "like_directory")
@@ -34,10 +34,10 @@ def run(job: Dict[str, Any], tell: Tell = print_lines) -> Outcome:
 
 def _may_replace(job: ConversionJob) -> bool:
     """An export replaces what it made of the same training, which has gone on since; no added files."""
-    found = manifest.read(os.path.join(job.output_directory, MANIFEST))
+    found = read_manifest(job.output_directory)
     if found is None:
         return False
-    made_from = found.get("made_from", {})
-    same = made_from.get("settings", {}).get("megatron_directory") == job.megatron_directory
-    own = {os.path.normpath(one["path"]) for one in found.get("outputs", [])} | {MANIFEST}
-    return same and made_from.get("action") == "to-hf" and set(os.listdir(job.output_directory)) <= own
+    made_from = found["made_from"]
+    same = made_from["settings"].get("megatron_directory") == job.megatron_directory
+    own = {os.path.normpath(one["path"]).split(os.sep)[0] for one in found["outputs"]} | {MANIFEST}
+    return same and made_from["action"] == "to-hf" and set(os.listdir(job.output_directory)) <= own

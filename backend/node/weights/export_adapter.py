@@ -22,9 +22,10 @@ from backend.node.weights.lora_settings import LORA, LoraSettings, agreed_settin
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import Model
 from backend.node.weights.model_config import read_model
-from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
+from backend.node.weights.output_folder import new_folder, storage_error
 from backend.node.weights.peft_adapter import Module, config_of, modules_of, shape_of, target_names
-from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say
+from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say_all
+from backend.node.weights.rank_copies import notes_on_halves
 from backend.node.weights.tally import Tally
 from backend.node.weights.tensor_cuts import place_of, source
 from backend.node.weights.tree_plan import plan_rank
@@ -51,11 +52,9 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     tree = MegatronTree(job.lora_directory, LORA)
     like = HfFolder(job.like_directory, weights=False, field=_LIKE)
     sources = weights_manifest.made_from(job, "export-adapter", tree.files + like.files)
-    current = None if job.dry_run else weights_manifest.find_current(job.output_directory, sources)
+    current = None if job.dry_run else weights_manifest.up_to_date(job.output_directory, sources, tell, True)
     if current is not None:
-        note = _("up to date: {directory} was made from the same adapter")
-        say(tell, note.format(directory=job.output_directory))
-        return Outcome(True, current)
+        return current
     if not tree.is_adapter:
         what = _("{path} holds no LoRA adapter").format(path=tree.root)
         raise JobError(LORA, what, _("no tensor in it is named lora_A"))
@@ -68,15 +67,15 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     targets = target_names(model, adapter.parts)
     config = config_of(int(settings.rank or 0), float(settings.alpha or 0), targets, job.like_directory)
     details: Dict[str, Any] = {"kind": "peft", "dtype": dtype, "lora": config}
+    weights_manifest.check_output(job, sources, nbytes)
+    notes = say_all(tell, notes_on_halves(tree))
     if job.dry_run:
         files = [{"path": PEFT_WEIGHTS[0], "tensors": len(planned), "bytes": nbytes}]
-        return Outcome(False, weights_manifest.dry(details, files, nbytes, []))
-    check_target(job.output_directory, job.overwrite)
-    check_room(job.output_directory, nbytes)
+        return Outcome(False, weights_manifest.dry(details, files, nbytes, notes))
     with new_folder(job.output_directory, job.overwrite) as folder:
         tally = Tally(nbytes, tell)
         paths = _write(folder, planned, adapter, dtype, tally, config)
-        details["notes"] = tally.say_notes()
+        details["notes"] = notes + tally.say_notes()
         counts = {**tally.counts(), "seconds": round(tally.seconds, 3)}
         return Outcome(False, weights_manifest.write(folder, sources, counts, paths, details))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Union
 
 from backend.node.job_lines import JobError
 from backend.node.weights.arrays import Array
+from backend.node.weights.aside import no_such_folder
 from backend.node.weights.pt_file import PtFile
 from backend.node.weights.safetensors_file import SafetensorsFile
 from backend.node.weights.tensor_source import TensorInfo
@@ -42,6 +43,8 @@ class HfFolder:
     def __init__(self, directory: str, weights: bool = True, field: str = "hf_directory") -> None:
         self.directory = directory
         self._field = field
+        if not os.path.isdir(directory):
+            raise no_such_folder(directory, field)
         self.config = self._json(CONFIG)
         self._of: Dict[str, _File] = {}
         self.weight_files: List[str] = self._find() if weights else []
@@ -58,9 +61,6 @@ class HfFolder:
 
     def read(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
         self._file(name).read(name, row, column, out)
-
-    def release(self, name: str) -> None:
-        self._file(name).release(name)
 
     def _file(self, name: str) -> _File:
         try:

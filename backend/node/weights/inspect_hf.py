@@ -8,10 +8,12 @@ from typing import Any, Callable, Dict, List, Optional
 
 from backend.node.job_lines import JobError
 from backend.node.weights.arrays import ITEM_BYTES
+from backend.node.weights.config_keys import is_scale
 from backend.node.weights.hf_folder import CONFIG, INDEXES, SINGLE, HfFolder
 from backend.node.weights.model import Model
 from backend.node.weights.model_config import read_model
 from backend.node.weights.model_files import read_object
+from backend.node.weights.rope_notes import rope_notes
 from backend.node.weights.tensor_source import TensorSource
 from backend.node.weights.weights_check import check_hf
 
@@ -75,7 +77,11 @@ def inspect_hf(directory: str) -> Dict[str, Any]:
     found["format"] = _form(folder.weight_files)
     if model is not None:
         _check(model, folder, problems)
-        found["notes"] = _notes(model, str(found["dtype"]))
+        found["notes"] = [
+            *_notes(model, str(found["dtype"])),
+            *_head_notes(model, folder),
+            *rope_notes(model),
+        ]
     return found
 
 
@@ -101,6 +107,16 @@ def _notes(model: Model, dtype: str) -> List[str]:
     return [text.format(said=model.dtype, found=dtype)]
 
 
+def _head_notes(model: Model, folder: HfFolder) -> List[str]:
+    head = model.table.head.sources[0].name
+    if not model.tie_embeddings or head not in folder.names():
+        return []
+    text = _(
+        "{name} is stored though the embeddings are tied: a conversion refuses it where it is another one"
+    )
+    return [text.format(name=head)]
+
+
 def _form(files: List[str]) -> str:
     return "safetensors" if any(".safetensors" in os.path.basename(file) for file in files) else "pytorch"
 
@@ -113,9 +129,12 @@ def inspect_peft(directory: str) -> Dict[str, Any]:
         why = _("it is not a JSON object")
         problems.append({"what": _("cannot read {path}").format(path=PEFT_CONFIG), "why": why, "fix": ""})
         config = {}
+    else:
+        _check_peft(config, os.path.join(directory, PEFT_CONFIG), problems)
     targets = config.get("target_modules")
-    listed = sorted(targets) if isinstance(targets, list) else None
-    found["lora"] = {"rank": config.get("r"), "alpha": config.get("lora_alpha"), "targets": listed}
+    listed = sorted(map(str, targets)) if isinstance(targets, list) else None
+    rank, alpha = (config.get(name) if is_scale(config.get(name)) else None for name in ("r", "lora_alpha"))
+    found["lora"] = {"rank": rank, "alpha": alpha, "targets": listed}
     names = [name for name in PEFT_WEIGHTS if os.path.isfile(os.path.join(directory, name))]
     if not names:
         what = _("no such file: {path}").format(path=os.path.join(directory, PEFT_WEIGHTS[0]))
@@ -129,6 +148,15 @@ def inspect_peft(directory: str) -> Dict[str, Any]:
     found.update(counted([source], lambda one: one.names()))
     found["format"] = _form(names[:1])
     return found
+
+
+def _check_peft(config: Dict[str, Any], path: str, problems: List[Dict[str, str]]) -> None:
+    from backend.node.weights.peft_adapter import check_config
+
+    try:
+        check_config(config, path)
+    except JobError as error:
+        problems.append(problem(error))
 
 
 def open_adapter_file(path: str, field: str) -> TensorSource:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from gettext import gettext as _
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from backend.node.job_lines import JobError
+from backend.node.weights.config_keys import is_scale
 from backend.node.weights.inspect_hf import counted, described, problem
 from backend.node.weights.lora import DOWN
-from backend.node.weights.lora_settings import adapter_modules
+from backend.node.weights.lora_check import check_halves
+from backend.node.weights.lora_settings import adapter_modules, rank_of, said_alpha
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.tree_folder import RELEASE, TRACKER
 from backend.node.weights.tree_model import known_rope_theta, tree_model
@@ -39,7 +41,7 @@ def inspect_tree(directory: str) -> Dict[str, Any]:
         return found
     found.update(_of_tree(tree))
     try:
-        found.update(_lora(tree) if tree.is_adapter else _model(tree))
+        found.update(_lora(tree, problems) if tree.is_adapter else _model(tree))
     except JobError as error:
         problems.append(problem(error))
     return found
@@ -100,9 +102,16 @@ def _model(tree: MegatronTree) -> Dict[str, Any]:
     return {**found, "notes": notes}
 
 
-def _lora(tree: MegatronTree) -> Dict[str, Any]:
+def _lora(tree: MegatronTree, problems: List[Dict[str, str]]) -> Dict[str, Any]:
     ranks = _ranks(tree)
-    alpha = tree.args.get("lora_alpha")
+    checks: List[Callable[[MegatronTree], object]] = [check_halves, rank_of, said_alpha]
+    for check in checks:
+        try:
+            check(tree)
+        except JobError as error:
+            problems.append(problem(error))
+    said = tree.args.get("lora_alpha")
+    alpha = said if is_scale(said) else None
     rank = ranks[0] if len(ranks) == 1 else None
     title = _("LoRA adapter of Megatron, {format} format").format(format=tree.format)
     lora = {"rank": rank, "alpha": alpha, "targets": sorted(adapter_modules(tree))}

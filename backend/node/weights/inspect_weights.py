@@ -6,11 +6,11 @@ import os
 from gettext import gettext as _
 from typing import Any, Dict, List, Optional
 
-from backend.node import manifest
-from backend.node.job_lines import JobError
+from backend.node.weights.aside import no_such_folder
 from backend.node.weights.inspect_hf import inspect_hf, inspect_peft, is_hf, is_peft
 from backend.node.weights.inspect_tree import inspect_tree, is_tree_like
-from backend.node.weights.output_folder import MANIFEST, files_below
+from backend.node.weights.made_manifest import notes_on_changes, read_manifest, speaks_for
+from backend.node.weights.output_folder import files_below
 
 _FIELD = "directory"
 
@@ -36,15 +36,17 @@ def inspect_weights(directory: str) -> Dict[str, Any]:
       "padded_vocab_size": rows of the embedding over all ranks, None; "iteration": int or None (a release,
       or no tree); "iterations": all that there are (ints); "optimizer": whether its state is there;
     - "lora": {"rank", "alpha", "targets"} of adapters (None where unknown each), None;
-    - "made_from": {"action", "settings"} of the manifest beside the weights, None; "notes": sentences.
+    - "made_from": {"action", "settings"} of the manifest beside the weights, where it is about those that a
+      loader takes, None; "notes": sentences.
     """
     if not os.path.isdir(directory):
-        raise JobError(_FIELD, _("no such folder: {path}").format(path=directory))
+        raise no_such_folder(directory, _FIELD)
     found = _look(directory)
     result: Dict[str, Any] = {**_BLANK, "directory": directory, **found}
     result["complete"] = bool(found) and not result["problems"]
     result["bytes"] = sum(os.path.getsize(path) for path in files_below(directory) if os.path.exists(path))
     result["made_from"] = _made_from(directory)
+    result["notes"] = [*result["notes"], *notes_on_changes(directory)]
     return result
 
 
@@ -91,7 +93,8 @@ def _unknown(names: List[str]) -> Dict[str, str]:
 
 
 def _made_from(directory: str) -> Optional[Dict[str, Any]]:
-    found = (manifest.read(os.path.join(directory, MANIFEST)) or {}).get("made_from")
-    if not isinstance(found, dict):
+    """A manifest says nothing of weights that somebody has saved into the folder since."""
+    found = read_manifest(directory)
+    if found is None or not speaks_for(directory, found):
         return None
-    return {"action": found.get("action", ""), "settings": found.get("settings", {})}
+    return {"action": found["made_from"]["action"], "settings": found["made_from"]["settings"]}

@@ -59,6 +59,15 @@ def check_rank_file(base: TensorSource, adapter: TensorSource, own: Set[str], pa
             _check_shape(path, name, adapter.info(name).shape, wanted)
 
 
+def check_halves(adapter: MegatronTree) -> None:
+    """See that no module of an adapter has one half alone. Raises JobError."""
+    for rank, path in adapter.folder.ranks.items():
+        own = set(adapter.names(*rank))
+        for name in sorted(own):
+            if name.endswith((DOWN, UP)):
+                _check_pair(path, name[: -len(DOWN)], own)
+
+
 def _check_pair(path: str, module: str, own: Set[str]) -> None:
     for half in (DOWN, UP):
         if module + half not in own:

@@ -7,6 +7,7 @@ from gettext import gettext as _
 from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from backend.node.job_lines import JobError
+from backend.node.weights.config_keys import is_scale, shown
 from backend.node.weights.lora import DOWN
 from backend.node.weights.megatron_tree import MegatronTree
 
@@ -31,8 +32,8 @@ def lora_settings(job: Dict[str, Any]) -> Optional[LoraSettings]:
         return None
     rank, alpha, targets = job.get("lora_r"), job.get("lora_alpha"), job.get("lora_target_modules")
     for name, value, kinds in (("lora_r", rank, int), ("lora_alpha", alpha, (int, float))):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds) or value <= 0):
-            what = _("{name} cannot be {value}").format(name=name, value=value)
+        if value is not None and not (isinstance(value, kinds) and is_scale(value)):
+            what = _("{name} cannot be {value}").format(name=name, value=shown(value))
             raise JobError(name, what, _("it must be a number above 0"))
     names = [targets] if isinstance(targets, str) else targets
     return LoraSettings(str(directory), rank, alpha, tuple(names) if names else None)
@@ -41,16 +42,7 @@ def lora_settings(job: Dict[str, Any]) -> Optional[LoraSettings]:
 def agreed_settings(lora: LoraSettings, adapter: MegatronTree) -> LoraSettings:
     """What was given where it is what the adapter says. Raises JobError."""
     found = adapter_modules(adapter)
-    ranks = {
-        adapter.rank(*rank).info(name).shape[0]
-        for rank in adapter.folder.ranks
-        for name in adapter.names(*rank)
-        if name.endswith(DOWN)
-    }
-    if len(ranks) != 1:
-        what = _("the adapter's modules have several ranks: {ranks}").format(ranks=sorted(ranks))
-        raise JobError(LORA, what)
-    rank = ranks.pop()
+    rank = rank_of(adapter)
     if lora.rank is not None and lora.rank != rank:
         what = _("the adapter has rank {found}, not {given}").format(found=rank, given=lora.rank)
         raise JobError("lora_r", what, _("the first dimension of its lora_A tensors says so"))
@@ -63,9 +55,23 @@ def agreed_settings(lora: LoraSettings, adapter: MegatronTree) -> LoraSettings:
     return LoraSettings(lora.directory, rank, _alpha(lora.alpha, adapter), targets)
 
 
+def rank_of(adapter: MegatronTree) -> int:
+    """That of all its modules. Raises JobError where they have several, or none."""
+    shapes = [
+        adapter.rank(*rank).info(name).shape
+        for rank in adapter.folder.ranks
+        for name in adapter.names(*rank)
+        if name.endswith(DOWN)
+    ]
+    ranks = {shape[0] if len(shape) == 2 else 0 for shape in shapes}
+    if len(ranks) != 1 or 0 in ranks:
+        what = _("the adapter's modules have several ranks: {ranks}").format(ranks=sorted(ranks))
+        raise JobError(LORA, what)
+    return ranks.pop()
+
+
 def _alpha(given: Optional[float], adapter: MegatronTree) -> float:
-    said = adapter.args.get("lora_alpha")
-    said = float(said) if isinstance(said, (int, float)) and not isinstance(said, bool) else None
+    said = said_alpha(adapter)
     if said is None and given is None:
         what = _("the adapter does not say its alpha")
         raise JobError(
@@ -77,6 +83,17 @@ def _alpha(given: Optional[float], adapter: MegatronTree) -> float:
         )
         raise JobError("lora_alpha", what, _("its arguments say so"), _("another alpha gives another model"))
     return float(given if given is not None else said or 0.0)
+
+
+def said_alpha(adapter: MegatronTree) -> Optional[float]:
+    """What the adapter's arguments say; None where they say nothing. Raises JobError for what is no alpha."""
+    said = adapter.args.get("lora_alpha")
+    if said is None:
+        return None
+    if not is_scale(said):
+        what = _("the adapter's arguments say lora_alpha {value}").format(value=shown(said))
+        raise JobError(LORA, what, _("it must be a number above 0, and not a huge one"))
+    return float(said)
 
 
 def adapter_modules(tree: MegatronTree) -> Set[str]:

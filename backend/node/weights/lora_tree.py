@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gettext import gettext as _
-from typing import TYPE_CHECKING, Any, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, List, Optional, Set
 
 from backend.node.weights.arrays import STORAGE, Array
 from backend.node.weights.lora import DOWN, UP, base_name, merged, module_of
@@ -81,8 +81,6 @@ class MergedRank:
         self._scale = scale
         self._foreign = foreign
         self._own = set(adapter.names())
-        # Of several tensors of a model that are cut from one, only the first asks for a merge.
-        self._last: Optional[Tuple[str, Array]] = None
         self.files = base.files + adapter.files
 
     def names(self) -> List[str]:
@@ -95,42 +93,36 @@ class MergedRank:
         return found._replace(dtype=self._adapter.info(own).dtype) if own in self._own else found
 
     def get(self, name: str) -> Array:
-        if not self._is_changed(name):
-            return self._weight(name)
-        module = module_of(name)
-        last = self._last
-        if last is not None and last[0] == name:
-            return last[1]
-        base = self._weight(name)
-        down, up = self._adapter.get(module + DOWN), self._adapter.get(module + UP)
-        found = merged(base, down, up, self._scale)
-        self._last = (name, found)
-        return found
+        import numpy as np
+
+        info = self.info(name)
+        out = np.empty(info.shape, STORAGE[info.dtype])
+        if out.size:
+            self.read(name, 0, 0, out.reshape(out.shape[0] if out.shape else 1, -1))
+        return Array(out, info.dtype)
 
     def read(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
         """Merged a few rows at a time: each is what it is in the whole."""
-        shape = self.info(name).shape
-        changed = self._is_changed(name)
-        step = max(1, _PIECE_BYTES // max(1, row_width(shape) * out.itemsize)) if changed else len(out)
+        if not self._is_changed(name):
+            self._read_weight(name, row, column, out)
+            return
+        down = self._adapter.get(module_of(name) + DOWN)
+        step = max(1, _PIECE_BYTES // max(1, row_width(self.info(name).shape) * out.itemsize))
         for at in range(0, len(out), step):
             wanted = out[at : at + step]
-            if changed:
-                made = self._merged_rows(name, slice(row + at, row + at + len(wanted)))
-                copy_rectangle(made.data, 0, column, wanted)
-            else:
-                self._read_weight(name, row, column, wanted)
-        if changed:
-            for half in (DOWN, UP):
-                self._adapter.release(module_of(name) + half)
+            made = self._merged_rows(name, down, row + at, len(wanted))
+            copy_rectangle(made.data, 0, column, wanted)
 
-    def _merged_rows(self, name: str, rows: slice) -> Array:
+    def _merged_rows(self, name: str, down: Array, row: int, count: int) -> Array:
         import numpy as np
 
-        info, module = self.info(name), module_of(name)
-        held = np.empty((rows.stop - rows.start, row_width(info.shape)), STORAGE[info.dtype])
-        self._read_weight(name, rows.start, 0, held)
-        down, up = self._adapter.get(module + DOWN), self._adapter.get(module + UP)
-        return merged(Array(held, info.dtype), down, Array(up.data[rows], up.dtype), self._scale)
+        info, up_name = self.info(name), module_of(name) + UP
+        up = self._adapter.info(up_name)
+        held = np.empty((count, row_width(info.shape)), STORAGE[info.dtype])
+        self._read_weight(name, row, 0, held)
+        rows = np.empty((count, row_width(up.shape)), STORAGE[up.dtype])
+        self._adapter.read(up_name, row, 0, rows)
+        return merged(Array(held, info.dtype), down, Array(rows, up.dtype), self._scale)
 
     def _read_weight(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
         """The values before the merge."""
@@ -162,26 +154,6 @@ class MergedRank:
     def _own_name(self, name: str) -> str:
         """What a tensor of the base is called in the adapter's file, where that has it too."""
         return base_name(name) if self._is_changed(name) else name
-
-    def _weight(self, name: str) -> Array:
-        base = self._base.get(name)
-        own = self._own_name(name)
-        if own not in self._own:
-            return base
-        found = self._adapter.get(own)
-        if found.dtype != base.dtype or not _same_bits(found.data, base.data):
-            self._foreign.add(name)
-        return found
-
-    def release(self, name: str) -> None:
-        last = self._last
-        if last is not None and last[0] == name:
-            self._last = None
-        self._base.release(name)
-        module = module_of(name)
-        for own in (name, base_name(name), module + DOWN, module + UP) if module else (name,):
-            if own in self._own:
-                self._adapter.release(own)
 
 
 def _same_bits(one: NDArray[Any], other: NDArray[Any]) -> bool:

@@ -17,7 +17,7 @@ class Model(NamedTuple):
 
     `family` is "" for a model that was read from a Megatron tree, which does not say it. `hf_dtype` is "" or
     a name of DTYPES. `rotary_percent` is the turned part of a head; `rope_ratio` a factor in `rope_theta`,
-    `rope_scaling` what its config says of further scaling ("" when nothing).
+    `rope_scaling` what its config says of further scaling, as JSON ("" when nothing).
     """
 
     family: str

@@ -8,29 +8,32 @@ import shutil
 from gettext import gettext as _
 from typing import Any, Dict, Iterator, List, Optional
 
-from backend.node import durable, manifest
+from backend.node import durable
 from backend.node import storage_faults as faults
 from backend.node.data.prefix_lock import hold
 from backend.node.job_lines import BusyError, JobError, StorageError
-from backend.node.weights.tree_folder import TRACKER
+from backend.node.weights import aside
+from backend.node.weights.made_manifest import read_manifest
+from backend.node.weights.manifest_difference import difference
+from backend.node.weights.replaceable import check_replaceable
 
-MANIFEST = "npudeck.manifest.json"
-FIRST_ITERATION = "iter_0000001"
 _SPARE_BYTES = 64 << 20
-_OLD = ".old"
-_MODEL_MARKS = ("config.json", "adapter_config.json", TRACKER, MANIFEST)
 _FIELD = "output_directory"
+_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 class OccupiedError(JobError):
     """The output is there already, and may be replaced where `overwrite` allows it."""
 
 
-def check_target(path: str, overwrite: bool) -> None:
-    """Never write into what somebody may still need. Raises JobError.
+def check_target(
+    path: str, overwrite: bool, sources: Optional[Dict[str, Any]] = None, with_weights: bool = True
+) -> None:
+    """Never write into what somebody may still need. Raises JobError, OSError.
 
-    A folder that is not there, or empty, is fine; another one only with `overwrite`, when it holds weights
-    and no checkpoints of a training."""
+    A folder that is not there, or empty, is fine; another one only with `overwrite`, when
+    `replaceable.check_replaceable` finds nothing dear in it. `sources`: what the new weights are made from,
+    to say how that differs."""
     if not os.path.isdir(path):
         if os.path.lexists(path):
             raise JobError(_FIELD, _("{path} is not a folder").format(path=path))
@@ -38,28 +41,25 @@ def check_target(path: str, overwrite: bool) -> None:
     entries = sorted(os.listdir(path))
     if not entries:
         return
-    other = _("choose another output directory, or remove this one")
-    if any(entry.startswith("iter_") and entry != FIRST_ITERATION for entry in entries):
-        what = _("{path} also holds checkpoints of a training").format(path=path)
-        raise JobError(_FIELD, what, _("new weights would replace them"), other)
-    if overwrite and not any(mark in entries for mark in (*_MODEL_MARKS, FIRST_ITERATION)):
-        what = _("{path} holds no weights, and is not replaced").format(path=path)
-        raise JobError(_FIELD, what, _("its first entry is {name}").format(name=entries[0]), other)
+    if overwrite or any(entry.startswith("iter_") for entry in entries):
+        check_replaceable(path, with_weights)
     if not overwrite:
-        _refuse(path, manifest.read(os.path.join(path, MANIFEST)), other)
+        raise _occupied(path, entries[0], sources)
 
 
-def _refuse(path: str, found: Optional[Dict[str, Any]], fix: str) -> None:
+def _occupied(path: str, first: str, sources: Optional[Dict[str, Any]]) -> JobError:
+    fix = _("choose another output directory, or remove this one")
+    found = read_manifest(path)
     if found is None:
-        what = _("{path} is not empty and was not made by this program").format(path=path)
-        raise OccupiedError(_FIELD, what, "", fix)
-    settings = found.get("made_from", {}).get("settings", {})
+        what = _("{path} is not empty").format(path=path)
+        return OccupiedError(_FIELD, what, _("its first entry is {name}").format(name=first), fix)
+    settings = found["made_from"]["settings"]
     layout = (settings.get("tensor_parallel"), settings.get("pipeline_parallel"))
     if settings.get("like_directory") or None in layout:
         what = _("{path} holds weights of another conversion").format(path=path)
     else:
         what = _("{path} holds weights for TP {tp} x PP {pp}").format(path=path, tp=layout[0], pp=layout[1])
-    raise OccupiedError(_FIELD, what, _("they were made from other files or settings"), fix)
+    return OccupiedError(_FIELD, what, difference(path, found, sources), fix)
 
 
 def check_room(path: str, needed_bytes: int) -> None:
@@ -69,29 +69,32 @@ def check_room(path: str, needed_bytes: int) -> None:
         parent = os.path.dirname(parent)
     free = shutil.disk_usage(parent).free
     if free < needed_bytes + _SPARE_BYTES:
-        what = _("{path} has {free:.2f} GB free, the weights need {needed:.2f} GB").format(
-            path=parent, free=free / 1e9, needed=(needed_bytes + _SPARE_BYTES) / 1e9
+        what = _("{path} has {free} free, the weights need {needed} and {spare} to spare").format(
+            path=parent, free=_size(free), needed=_size(needed_bytes), spare=_size(_SPARE_BYTES)
         )
         raise StorageError(_FIELD, what, "", _("make room, or choose another directory"))
 
 
+def _size(nbytes: int) -> str:
+    for unit, name in _UNITS:
+        if nbytes >= unit:
+            return f"{nbytes / unit:.2f} {name}" if unit == 10**9 else f"{nbytes / unit:.0f} {name}"
+    return _("{count} bytes").format(count=nbytes)
+
+
 @contextlib.contextmanager
-def new_folder(path: str, overwrite: bool) -> Iterator[str]:
+def new_folder(path: str, overwrite: bool, with_weights: bool = True) -> Iterator[str]:
     """The name of an empty folder; when the block ends without an error, it takes the place of `path`.
 
-    Raises JobError when another process writes `path` or when something has appeared there, OSError. Until
-    the end `path` is what it was."""
+    `with_weights`: as for `check_target`. Raises JobError when another process writes `path` or when
+    something has appeared there, OSError. Until the end `path` is what it was."""
     target = os.path.realpath(path)
     os.makedirs(os.path.dirname(target), exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(hold(target))
-        except BusyError as error:
-            raise BusyError(_FIELD, error.what, error.why, error.fix) from error
+    with _held(target):
         _take_back(target)
-        check_target(target, overwrite)
+        check_target(target, overwrite, None, with_weights)
         _remove_leftovers(target)
-        temporary = durable.temporary_name(target)
+        temporary = aside.temporary_name(target)
         try:
             os.mkdir(temporary)
             yield temporary
@@ -105,40 +108,67 @@ def new_folder(path: str, overwrite: bool) -> Iterator[str]:
 def tidy(path: str) -> None:
     """Remove what a process left beside the finished folder `path` that was killed in its last moment."""
     target = os.path.realpath(path)
-    folder, name = os.path.split(target)
-    ours = (f"{name}.lock", f"{name}.tmp-", f"{name}{_OLD}.tmp-")
-    # Another process at work is no matter here, nor a folder that only others may write to.
-    with contextlib.suppress(JobError, OSError):
-        if any(entry.startswith(ours) for entry in os.listdir(folder)):
-            with hold(target):
-                _remove_leftovers(target)
+    left = aside.temporary_leftovers(target) + aside.moved_aside(target)
+    if left or os.path.lexists(target + aside.LOCK_ENDING):
+        # Another process at work is no matter here, nor a folder that only others may write to.
+        with contextlib.suppress(JobError, OSError), _held(target):
+            _remove_leftovers(target)
+
+
+def recover(path: str) -> None:
+    """Put back what was at `path` when a process was killed that was about to replace it. Raises JobError,
+    OSError."""
+    target = os.path.realpath(path)
+    if not os.path.lexists(target) and aside.moved_aside(target):
+        with _held(target):
+            _take_back(target)
+
+
+@contextlib.contextmanager
+def _held(target: str) -> Iterator[None]:
+    """Hold the folder's lock, whose name is ours alone. Raises BusyError, OSError."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(hold(target + aside.LOCK_ENDING[: -len(".lock")]))
+        except BusyError as error:
+            what = _("another process is writing {path}").format(path=target)
+            raise BusyError(_FIELD, what, error.why, error.fix) from error
+        yield
 
 
 def _remove_leftovers(target: str) -> None:
-    """The caller holds the lock."""
-    durable.remove_leftovers(target, ours_alone=True)
-    durable.remove_leftovers(target + _OLD, ours_alone=True)
+    """The caller holds the lock. What was moved aside is only removed where there is something newer."""
+    left = aside.temporary_leftovers(target)
+    if os.path.lexists(target):
+        left += aside.moved_aside(target)
+    for one in left:
+        shutil.rmtree(one, ignore_errors=True)
 
 
 def _take_back(target: str) -> None:
     """What was moved aside by a process that was killed before it could put the new folder there."""
     if os.path.lexists(target):
         return
-    mark = durable.temporary_name(target + _OLD).rpartition("-")[0] + "-"
-    folder, name = os.path.split(mark)
-    aside = [entry for entry in os.listdir(folder) if entry.startswith(name)]
-    if len(aside) == 1:
-        os.rename(os.path.join(folder, aside[0]), target)
+    found = aside.moved_aside(target)
+    if len(found) > 1:
+        what = _("{path} is not there, and several folders that were").format(path=target)
+        fix = _("rename the right one back, and remove the others")
+        raise JobError(_FIELD, what, ", ".join(found), fix)
+    if found:
+        os.rename(found[0], target)
 
 
 def _move(temporary: str, target: str) -> None:
     """Put the folder in place; one that was there before is moved aside first and removed afterwards."""
-    old = durable.temporary_name(target + _OLD)
+    old = aside.old_name(target)
     with contextlib.suppress(FileNotFoundError):
         os.rename(target, old)
     os.rename(temporary, target)
     durable.sync_directory(os.path.dirname(target))
-    shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError):
+        # Half removed it must not come back in the name of the whole.
+        os.rename(old, temporary)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def files_below(directory: str, ending: str = "") -> List[str]:

@@ -7,10 +7,13 @@ Hugging Face modules with a prefix and `lora_A` or `lora_B`.
 from __future__ import annotations
 
 import os
+import re
 from gettext import gettext as _
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from backend.node.job_lines import JobError
+from backend.node.weights.aside import no_such_folder
+from backend.node.weights.config_keys import is_scale, shown
 from backend.node.weights.families import mapping
 from backend.node.weights.inspect_hf import PEFT_CONFIG, PEFT_WEIGHTS, open_adapter_file
 from backend.node.weights.lora_settings import LORA
@@ -59,12 +62,14 @@ class PeftAdapter:
 
     def __init__(self, directory: str, model: Model) -> None:
         self.directory = directory
+        if not os.path.isdir(directory):
+            raise no_such_folder(directory, LORA)
         path = os.path.join(directory, PEFT_CONFIG)
         config = read_object(path)
         if config is None:
             what = _("cannot read {path}").format(path=path)
             raise JobError(LORA, what, _("it is not there, or not a JSON object"))
-        _check_config(config, path)
+        check_config(config, path)
         self.rank = int(config["r"])
         self.alpha = config["lora_alpha"]
         found = [os.path.join(directory, name) for name in PEFT_WEIGHTS]
@@ -76,6 +81,7 @@ class PeftAdapter:
         self.weights: TensorSource = open_adapter_file(found[0], LORA)
         self.files = [path, found[0]]
         self.modules = _changed(model, self.weights, self.rank)
+        check_targets(config, self.modules, path)
 
 
 def modules_of(model: Model) -> List[Module]:
@@ -132,16 +138,54 @@ def config_of(rank: int, alpha: float, targets: List[str], base: str) -> Dict[st
     }
 
 
-def _check_config(config: Dict[str, Any], path: str) -> None:
+def check_config(config: Dict[str, Any], path: str) -> None:
+    """See that a Megatron adapter can mean what the config of one of PEFT says. Raises JobError."""
     for name, plain in _PLAIN.items():
         if config.get(name) not in plain:
-            what = _("{path}: {name} is {value}").format(path=path, name=name, value=config.get(name))
+            what = _("{path}: {name} is {value}").format(path=path, name=name, value=shown(config.get(name)))
             raise JobError(LORA, what, _("a Megatron adapter has no place for that"))
     for name, kinds in (("r", (int,)), ("lora_alpha", (int, float))):
         value: Optional[Any] = config.get(name)
-        if isinstance(value, bool) or not isinstance(value, kinds) or value <= 0:
-            what = _("{path}: {name} is {value}").format(path=path, name=name, value=value)
-            raise JobError(LORA, what, _("it must be a number above 0"))
+        if not isinstance(value, kinds) or not is_scale(value):
+            what = _("{path}: {name} is {value}").format(path=path, name=name, value=shown(value))
+            raise JobError(LORA, what, _("it must be a number above 0, and not a huge one"))
+
+
+def check_targets(config: Dict[str, Any], modules: List[Module], path: str) -> None:
+    """See that the config names every module of which there are tensors: PEFT leaves the others out.
+
+    Raises JobError with the first tensor that it does not name."""
+    layers = config.get("layers_to_transform")
+    listed = layers if isinstance(layers, list) else [layers]
+    for module in modules:
+        name = ""
+        if not _is_target(config.get("target_modules"), module.name, path):
+            name = "target_modules"
+        elif layers not in (None, []) and module.layer not in listed:
+            name = "layers_to_transform"
+        if name:
+            what = _("{path}: {name} leaves out the tensor {tensor}").format(
+                path=path, name=name, tensor=module.down
+            )
+            raise JobError(LORA, what, _("PEFT would not use it"), _("put right which of the two is wrong"))
+
+
+def _is_target(targets: Any, module: str, path: str) -> bool:
+    """As PEFT decides it: a list of names or of their ends, or a regular expression for whole names."""
+    if targets in (None, "all-linear"):
+        return True
+    if isinstance(targets, str):
+        try:
+            return re.fullmatch(targets, module) is not None
+        except (re.error, RecursionError, OverflowError) as error:
+            what = _("{path}: {name} is {value}").format(
+                path=path, name="target_modules", value=shown(targets)
+            )
+            raise JobError(LORA, what, str(error)) from error
+    if not isinstance(targets, list):
+        what = _("{path}: {name} is {value}").format(path=path, name="target_modules", value=shown(targets))
+        raise JobError(LORA, what, _("it must be a list of names"))
+    return any(module == one or module.endswith(f".{one}") for one in targets)
 
 
 def _changed(model: Model, weights: TensorSource, rank: int) -> List[Module]:

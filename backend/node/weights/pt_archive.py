@@ -7,9 +7,9 @@ import zipfile
 from gettext import gettext as _
 from typing import Any, Dict, Tuple
 
-from backend.node.weights.mapped_file import MappedFile
 from backend.node.weights.pt_allowed import Refused
 from backend.node.weights.pt_pickle import read_pickle
+from backend.node.weights.tensor_file import TensorFile
 
 _MAX_PICKLE = 64 << 20
 _MAX_WORD = 64
@@ -31,7 +31,7 @@ class PtArchive:
     """`content`: what data.pkl holds, as `read_pickle` answers it; its checksum was compared. Raises
     Refused or OSError."""
 
-    def __init__(self, path: str, file: MappedFile) -> None:
+    def __init__(self, path: str, file: TensorFile) -> None:
         self._file = file
         try:
             self._open(path)

@@ -1,4 +1,4 @@
-"""One file of torch (`.pt`, `.bin`), mapped: a zip of stored members, one of which is a small pickle.
+"""One file of torch (`.pt`, `.bin`): a zip of stored members, one of which is a small pickle.
 
 Source of the format: what torch 2.1 to 2.13 write (`data.pkl`, `byteorder`, `version`, `data/<key>`). Files
 of torch before 1.6 are read as well.
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Dict, List
 
 from backend.node.job_lines import JobError
 from backend.node.weights.arrays import ITEM_BYTES, Array
-from backend.node.weights.mapped_file import MappedFile, can_be_shape
 from backend.node.weights.pt_allowed import Refused
 from backend.node.weights.pt_archive import PtArchive
 from backend.node.weights.pt_legacy import PtLegacy, is_legacy
 from backend.node.weights.pt_structure import structure_of
 from backend.node.weights.pt_values import TensorRef
 from backend.node.weights.rectangles import copy_rectangle, read_rectangle, row_width
+from backend.node.weights.tensor_file import TensorFile, can_be_shape
 from backend.node.weights.tensor_source import TensorInfo
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class PtFile:
 
     `structure`: the nested content with a TensorInfo for every tensor; a Namespace is a dict. `content`: the
     same without the tensors. Raises JobError about `field` when the file is damaged, truncated, or asks for
-    more than the list in `pt_allowed` holds.
+    more than the list in `pt_allowed` holds; StorageError when a tensor cannot be read to its end.
     """
 
     def __init__(self, path: str, field: str = "") -> None:
@@ -38,7 +38,7 @@ class PtFile:
         self.files = [path]
         self._field = field
         try:
-            self._file = MappedFile(path)
+            self._file = TensorFile(path)
             file = self._file
             self._archive = PtLegacy(file) if is_legacy(file) else PtArchive(path, file)
             parts = structure_of(self._archive.content)
@@ -60,23 +60,22 @@ class PtFile:
         return TensorInfo(tensor.shape, tensor.storage.dtype)
 
     def get(self, name: str) -> Array:
-        """A view of the file; a copy where the tensor is a view whose values do not lie together."""
         tensor = self._tensor(name)
         flat = self._file.array(self._starts[name], _extent(tensor), tensor.storage.dtype)
         return Array(_shaped(flat.data, tensor), flat.dtype)
 
     def read(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
-        tensor = self._tensor(name)
+        import numpy as np
+
+        tensor, start = self._tensor(name), self._starts[name]
         if _lies_together(tensor):
-            read_rectangle(self._file, self._starts[name], row_width(tensor.shape), row, column, out)
+            read_rectangle(self._file, start, row_width(tensor.shape), row, column, out)
+        elif _is_turned(tensor):
+            held = np.empty(out.shape[::-1], out.dtype)
+            read_rectangle(self._file, start, tensor.shape[0], column, row, held)
+            out[...] = held.T
         else:
             copy_rectangle(self.get(name).data, row, column, out)
-            self.release(name)
-
-    def release(self, name: str) -> None:
-        tensor = self._tensor(name)
-        size = ITEM_BYTES[tensor.storage.dtype]
-        self._file.release(self._starts[name], _extent(tensor) * size)
 
     def _tensor(self, name: str) -> TensorRef:
         try:
@@ -112,6 +111,11 @@ def _shaped(flat: NDArray[Any], tensor: TensorRef) -> NDArray[Any]:
 
     steps = [stride * flat.itemsize for stride in tensor.strides]
     return np.ascontiguousarray(np.lib.stride_tricks.as_strided(flat, tensor.shape, steps, writeable=False))
+
+
+def _is_turned(tensor: TensorRef) -> bool:
+    """Whether it is a matrix that lies column by column."""
+    return tuple(tensor.strides) == (1, *tensor.shape[:1])
 
 
 def _lies_together(tensor: TensorRef) -> bool:

@@ -9,24 +9,24 @@ from gettext import gettext as _
 from typing import Any, Dict, Tuple
 
 from backend.node.weights.arrays import ITEM_BYTES
-from backend.node.weights.mapped_file import MappedFile
 from backend.node.weights.pt_allowed import Refused
 from backend.node.weights.pt_pickle import read_pickle_at
 from backend.node.weights.pt_values import StorageRef, TensorRef
+from backend.node.weights.tensor_file import TensorFile
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _START = b"\x80\x02\x8a\x0a" + _MAGIC.to_bytes(10, "little")
 
 
-def is_legacy(file: MappedFile) -> bool:
+def is_legacy(file: TensorFile) -> bool:
     return file.read(0, len(_START)) == _START
 
 
 class PtLegacy:
     """`content`: what the file holds, as `read_pickle` answers it. Raises Refused or OSError."""
 
-    def __init__(self, file: MappedFile) -> None:
+    def __init__(self, file: TensorFile) -> None:
         at, found = 0, []
         for _place in range(5):
             value, at = read_pickle_at(file.buffer, at)
@@ -54,7 +54,7 @@ def _storages(content: Any) -> Dict[str, StorageRef]:
 
 
 def _places(
-    file: MappedFile, at: int, keys: Any, storages: Dict[str, StorageRef]
+    file: TensorFile, at: int, keys: Any, storages: Dict[str, StorageRef]
 ) -> Dict[str, Tuple[int, int]]:
     places: Dict[str, Tuple[int, int]] = {}
     for key in keys:

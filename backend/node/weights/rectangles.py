@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Sequence
 
-from backend.node.weights.mapped_file import MappedFile
+from backend.node.weights.tensor_file import TensorFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def row_width(shape: Sequence[int]) -> int:
 
 
 def read_rectangle(
-    file: MappedFile, start: int, width: int, row: int, column: int, out: NDArray[Any]
+    file: TensorFile, start: int, width: int, row: int, column: int, out: NDArray[Any]
 ) -> None:
     """Fill `out` [rows, columns] from the table with `width` values a row at byte `start` of the file.
 

@@ -11,10 +11,12 @@ from backend.node.weights.conversion_job import ConversionJob, read_conversion_j
 from backend.node.weights.families import mapping
 from backend.node.weights.gathering import gather
 from backend.node.weights.lora_tree import lora_settings, open_tree
+from backend.node.weights.made_manifest import notes_on_changes
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import HF_NAMES, Model
-from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
-from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say, say_all
+from backend.node.weights.output_folder import new_folder, storage_error
+from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say_all
+from backend.node.weights.rank_copies import notes_on_copies
 from backend.node.weights.rank_writer import Rank, held_per_byte, write_ranks
 from backend.node.weights.settle import settle
 from backend.node.weights.tally import Tally
@@ -72,11 +74,10 @@ def run_tree(job: ConversionJob, tree: MegatronTree, tell: Tell) -> Outcome:
         target.padded_vocab,
         known_rope_theta(tree) is not None,
     )
-    notes = _notes(tree, target, tell)
+    notes = _notes(tree, target, parts.padded_vocab, tell)
+    weights_manifest.check_output(job, sources, nbytes)
     if job.dry_run:
         return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes))
-    check_target(job.output_directory, job.overwrite)
-    check_room(job.output_directory, nbytes)
     with new_folder(job.output_directory, job.overwrite) as folder:
         tally = Tally(nbytes, tell)
         args = target.args(tree.root, job.output_directory)
@@ -94,7 +95,7 @@ def _target(job: ConversionJob, tree: MegatronTree, model: Model) -> Target:
     return target_of(job, model, job.format or tree.format, dtype)
 
 
-def _notes(tree: MegatronTree, target: Target, tell: Tell) -> List[str]:
+def _notes(tree: MegatronTree, target: Target, padded_vocab: int, tell: Tell) -> List[str]:
     notes = []
     if any(name.startswith("optimizer") for name in tree.content(0, 0)):
         notes.append(_("the optimizer of the checkpoint is left behind: only weights are cut anew"))
@@ -103,9 +104,10 @@ def _notes(tree: MegatronTree, target: Target, tell: Tell) -> List[str]:
         text = _("the checkpoint is {stored} and is written as {wanted}")
         names = ", ".join(HF_NAMES.get(dtype, dtype) for dtype in stored)
         notes.append(text.format(stored=names, wanted=HF_NAMES[target.dtype]))
-    for note in notes:
-        say(tell, note)
-    return notes
+    if target.padded_vocab < padded_vocab:
+        text = _("rows that pad the vocabulary are taken off: of {count} are {wanted} left")
+        notes.append(text.format(count=padded_vocab, wanted=target.padded_vocab))
+    return say_all(tell, notes + notes_on_changes(tree.root) + notes_on_copies(tree))
 
 
 class _Recutter:

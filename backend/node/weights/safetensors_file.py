@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Tuple
 
 from backend.node.job_lines import JobError
 from backend.node.weights.arrays import ITEM_BYTES, Array
-from backend.node.weights.mapped_file import MappedFile, can_be_shape
 from backend.node.weights.rectangles import read_rectangle, row_width
+from backend.node.weights.tensor_file import TensorFile, can_be_shape
 from backend.node.weights.tensor_source import TensorInfo
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ class _Entry(NamedTuple):
 
 class SafetensorsFile:
     """A TensorSource over one file. Raises JobError about `field` when it is damaged, truncated or holds
-    what this program does not know."""
+    what this program does not know; StorageError when a tensor cannot be read to its end."""
 
     def __init__(self, path: str, field: str = "") -> None:
         self.path = path
         self.files = [path]
         self._field = field
         try:
-            self._file = MappedFile(path)
+            self._file = TensorFile(path)
             self._entries = _entries(self._file)
         except (OSError, ValueError) as error:
             what = _("cannot read {path}").format(path=path)
@@ -73,10 +73,6 @@ class SafetensorsFile:
         entry = self._entry(name)
         read_rectangle(self._file, entry.start, row_width(entry.info.shape), row, column, out)
 
-    def release(self, name: str) -> None:
-        entry = self._entry(name)
-        self._file.release(entry.start, entry.nbytes)
-
     def _entry(self, name: str) -> _Entry:
         try:
             return self._entries[name]
@@ -85,7 +81,7 @@ class SafetensorsFile:
             raise JobError(self._field, what) from None
 
 
-def _entries(file: MappedFile) -> Dict[str, _Entry]:
+def _entries(file: TensorFile) -> Dict[str, _Entry]:
     """Tensors by name, in the order of their bytes. Raises ValueError."""
     length = int.from_bytes(file.read(0, 8), "little")
     if file.size < 8 or length > min(_MAX_HEADER, file.size - 8):

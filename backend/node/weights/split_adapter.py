@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from gettext import gettext as _
 from typing import Any, Dict, Optional
 
 from backend.node.weights import weights_manifest
@@ -19,9 +18,9 @@ from backend.node.weights.lora import DOWN, UP, module_of
 from backend.node.weights.lora_settings import LORA
 from backend.node.weights.model import Model
 from backend.node.weights.model_config import read_model
-from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
+from backend.node.weights.output_folder import new_folder, storage_error
 from backend.node.weights.peft_adapter import PeftAdapter
-from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say, say_all
+from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say_all
 from backend.node.weights.rank_writer import Rank, held_per_byte, write_ranks
 from backend.node.weights.tally import Tally
 from backend.node.weights.tensor_cuts import piece, place_of
@@ -56,11 +55,9 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     model = read_model(like.config, _LIKE)
     adapter = PeftAdapter(job.lora_directory, model)
     sources = weights_manifest.made_from(job, "split-adapter", adapter.files + like.files)
-    current = None if job.dry_run else weights_manifest.find_current(job.output_directory, sources)
+    current = None if job.dry_run else weights_manifest.up_to_date(job.output_directory, sources, tell, True)
     if current is not None:
-        note = _("up to date: {directory} was made from the same adapter")
-        say(tell, note.format(directory=job.output_directory))
-        return Outcome(True, current)
+        return current
     layout = make_layout(
         model.layers,
         job.tensor_parallel,
@@ -87,11 +84,10 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
         "lora_alpha": lora["lora_alpha"],
         "target_modules": lora["lora_target_modules"],
     }
-    notes = fused.notes()
+    notes = say_all(tell, fused.notes())
+    weights_manifest.check_output(job, sources, nbytes)
     if job.dry_run:
         return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes))
-    check_target(job.output_directory, job.overwrite)
-    check_room(job.output_directory, nbytes)
     with new_folder(job.output_directory, job.overwrite) as folder:
         tally = Tally(nbytes, tell)
         args = tree_args(
@@ -102,7 +98,7 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
         # A half is made whole, cut and cast; all of them are small.
         held = held_per_byte([fused.dtype], dtype) + layout.tp
         paths = write_ranks(folder, plans, args, producer, tally, held, job.memory_bytes)
-        details["notes"] = say_all(tell, notes) + tally.say_notes()
+        details["notes"] = notes + tally.say_notes()
         counts = {"rank_files": len(paths), **tally.counts(), "seconds": round(tally.seconds, 3)}
         return Outcome(False, weights_manifest.write(folder, sources, counts, paths, details))
 

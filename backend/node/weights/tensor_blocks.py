@@ -5,7 +5,7 @@ Every tensor has rows and columns here; the values of one with a single dimensio
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 from backend.node.weights.families import mapping
 from backend.node.weights.layout import share
@@ -111,6 +111,15 @@ def through(outer: Plan, inner: Sequence[Plan]) -> Plan:
                     )
                 )
     return Plan(outer.shape, blocks)
+
+
+def rows_of(plan: Plan, first: int, count: int) -> Iterator[Block]:
+    """The blocks of `count` rows from the row `first` on, which becomes row 0."""
+    for block in plan.blocks:
+        start, stop = max(first, block.to_row), min(first + count, block.to_row + block.rows)
+        if start < stop:
+            row = block.row + start - block.to_row
+            yield block._replace(row=row, rows=stop - start, to_row=start - first)
 
 
 def _stacked(like: Shape, runs: Sequence[Tuple[int, int, int]]) -> Plan:

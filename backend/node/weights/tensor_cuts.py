@@ -1,7 +1,7 @@
 """The piece of a part that one tensor parallel rank holds, and the way back from all pieces to the sources.
 
 Arrays are of any numpy dtype (bf16 as its bits). What comes back is a view where that is possible, so it may
-be mapped, read-only or not contiguous: never write to it. Rows of a head keep their order, there is no rotary
+be read-only or not contiguous: never write to it. Rows of a head keep their order, there is no rotary
 permutation.
 """
 

@@ -22,7 +22,7 @@ def nbytes_of(info: TensorInfo) -> int:
 
 
 class TensorSource(Protocol):
-    """Tensors by name, mapped from files and never read as a whole. `files`: all files that matter, for the
+    """Tensors by name, in files that are never read as a whole. `files`: all that matter, for the
     fingerprints. Names of a Megatron file are paths: "model/language_model/encoder/layers.0.…"."""
 
     @property
@@ -37,17 +37,13 @@ class TensorSource(Protocol):
         ...
 
     def get(self, name: str) -> Array:
-        """A view of the mapped file. Raises JobError for a missing name or a damaged file."""
+        """A copy of the whole tensor: for small ones. Raises JobError for a missing name or a file that
+        cannot be read to its end."""
         ...
 
     def read(self, name: str, row: int, column: int, out: NDArray[Any]) -> None:
         """Fill `out` [rows, columns] with a copy of the tensor's values from (`row`, `column`) on, which are
         in it; one dimension is rows of one column. Nothing stays in memory. Raises JobError, OSError."""
-        ...
-
-    def release(self, name: str) -> None:
-        """Give the pages of a tensor back to the system: it has been used. Views stay valid, and are read
-        again when they are looked at."""
         ...
 
 

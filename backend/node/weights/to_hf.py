@@ -12,18 +12,20 @@ from backend.node.job_lines import JobError
 from backend.node.weights import weights_manifest
 from backend.node.weights.ahead import one_ahead
 from backend.node.weights.arrays import Array, Planned
-from backend.node.weights.companion_files import companion_files, copy_companions
+from backend.node.weights.companion_files import companion_files, copy_companions, left_out
 from backend.node.weights.conversion_job import ConversionJob, read_conversion_job
 from backend.node.weights.families import mapping
 from backend.node.weights.gathering import gather
 from backend.node.weights.hf_folder import INDEXES, SINGLE, HfFolder
 from backend.node.weights.hf_plan import HfEntry, HfPlan, plan_hf
 from backend.node.weights.lora_tree import lora_settings, open_tree
+from backend.node.weights.made_manifest import notes_on_changes
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import HF_NAMES
 from backend.node.weights.model_config import read_model
-from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
+from backend.node.weights.output_folder import new_folder, storage_error
 from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say, say_all
+from backend.node.weights.rank_copies import notes_on_copies
 from backend.node.weights.rank_writer import SPARE_BYTES, fits, held_per_byte, run_side_by_side, worker_count
 from backend.node.weights.rotary_buffer import inverse_frequencies
 from backend.node.weights.settle import settle
@@ -66,13 +68,14 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     details = weights_manifest.describe(model, "hf", dtype)
     details["from_layout"] = tree.layout._asdict()
     notes = _notes(job, tree, like, plan, tell)
+    copied_bytes = sum(os.path.getsize(path) for path in companions)
+    weights_manifest.check_output(job, sources, plan.nbytes + copied_bytes)
+    notes += say_all(tell, notes_on_changes(job.megatron_directory) + notes_on_copies(tree))
     if job.dry_run:
         described = [
             {"path": shard.name, "tensors": len(shard.tensors), "bytes": shard.nbytes} for shard in shards
         ]
         return Outcome(False, weights_manifest.dry(details, described, plan.nbytes, notes))
-    check_target(job.output_directory, job.overwrite)
-    check_room(job.output_directory, plan.nbytes + sum(os.path.getsize(path) for path in companions))
     with new_folder(job.output_directory, job.overwrite) as folder:
         copied = copy_companions(job.like_directory, folder, HF_NAMES[dtype])
         tally = Tally(plan.nbytes, tell)
@@ -112,6 +115,15 @@ def _notes(job: ConversionJob, tree: MegatronTree, like: HfFolder, plan: HfPlan,
     if missing:
         text = _("{name} is computed: {directory} has no weights to take it from")
         notes.append(text.format(name=missing[0], directory=job.like_directory))
+    like_directory, output = job.like_directory, os.path.realpath(job.output_directory)
+    others = [
+        name
+        for name in left_out(like_directory)
+        if os.path.realpath(os.path.join(like_directory, name)) != output
+    ]
+    if others:
+        text = _("of the original these do not come along: {names}")
+        notes.append(text.format(names=", ".join(others)))
     for note in notes:
         say(tell, note)
     return notes

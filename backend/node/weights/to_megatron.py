@@ -14,16 +14,19 @@ from backend.node.weights.families.all_families import default_format
 from backend.node.weights.gathering import gather
 from backend.node.weights.hf_folder import INDEXES, SINGLE, HfFolder
 from backend.node.weights.hf_plan import source_names
+from backend.node.weights.made_manifest import notes_on_changes
 from backend.node.weights.model import HF_NAMES, Model
 from backend.node.weights.model_config import model_of_architecture, read_model
-from backend.node.weights.output_folder import check_room, check_target, new_folder, storage_error
-from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say
+from backend.node.weights.output_folder import new_folder, storage_error
+from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say, say_all
 from backend.node.weights.rank_writer import Rank, held_per_byte, write_ranks
+from backend.node.weights.rope_notes import rope_notes
 from backend.node.weights.settle import settle
 from backend.node.weights.tally import Tally
 from backend.node.weights.tensor_blocks import piece_plan
 from backend.node.weights.tensor_cuts import place_of
 from backend.node.weights.tensor_source import Produce, TensorSource
+from backend.node.weights.tied_head import check_tied
 from backend.node.weights.tree_plan import RankPlan
 from backend.node.weights.tree_target import Target, describe_ranks, new_rows, target_of
 from backend.node.weights.weights_check import check_hf, check_same_model
@@ -54,16 +57,17 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
         return current
     if source.weight_files:
         check_hf(model, source)
+        check_tied(model, source)
     plans = target.plans()
     nbytes = sum(plan.nbytes for plan in plans.values())
     details = weights_manifest.describe(
         model, target.format, target.dtype, target.layout, target.padded_vocab
     )
-    notes = _dtype_notes(model, target.dtype, tell)
+    notes = say_all(tell, [*_dtype_notes(job, model, source, target.dtype), *rope_notes(model)])
+    notes += say_all(tell, notes_on_changes(job.hf_directory))
+    weights_manifest.check_output(job, sources, nbytes)
     if job.dry_run:
         return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes))
-    check_target(job.output_directory, job.overwrite)
-    check_room(job.output_directory, nbytes)
     with new_folder(job.output_directory, job.overwrite) as folder:
         tally = Tally(nbytes, tell)
         worker = _Cutter(source, target, tally)
@@ -107,14 +111,25 @@ def floats_of(source: TensorSource) -> Set[str]:
     return {source.info(name).dtype for name in source.names()} & set(_WIDTH)
 
 
-def _dtype_notes(model: Model, dtype: str, tell: Tell) -> List[str]:
-    """Said before the work: the model's own dtype has more digits or a wider range than the asked one."""
-    if model.dtype in (None, dtype) or dtype == "fp32":
+def _dtype_notes(job: ConversionJob, model: Model, source: HfFolder, dtype: str) -> List[str]:
+    """Said before the work: what is stored, or what the config says, is not what is written."""
+    stored = sorted(floats_of(source), key=lambda one: _WIDTH[one]) if source.weight_files else []
+    widest = stored[-1] if stored else model.dtype
+    name = HF_NAMES[dtype]
+    if job.dtype is None and widest not in (None, dtype):
+        text = _("tensors are stored as {stored}, config.json says {name}, and they are written so")
+        note = text.format(stored=", ".join(HF_NAMES.get(one, one) for one in stored), name=name)
+        return [note if _fits(str(widest), dtype) else note + _(": some values lose digits")]
+    own = model.dtype if model.dtype is not None else widest
+    if own in (None, dtype) or _fits(str(own), dtype):
         return []
     text = _("the model is {own} and is written as {name}: some values lose digits")
-    note = text.format(own=model.hf_dtype, name=HF_NAMES[dtype])
-    say(tell, note)
-    return [note]
+    return [text.format(own=HF_NAMES.get(str(own), own), name=name)]
+
+
+def _fits(stored: str, dtype: str) -> bool:
+    """Whether one dtype holds every value of another."""
+    return stored == dtype or dtype == "fp64" or (dtype == "fp32" and stored != "fp64")
 
 
 class _Cutter:

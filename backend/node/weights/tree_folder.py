@@ -12,10 +12,12 @@ from gettext import gettext as _
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from backend.node.job_lines import JobError
+from backend.node.weights.aside import no_such_folder
 
 TRACKER = "latest_checkpointed_iteration.txt"
 RANK_FILE = "model_optim_rng.pt"
 RELEASE = "release"
+_ITERATION = re.compile(r"iter_\d{7,}")
 _RANK = re.compile(r"mp_rank_(\d{2,})(?:_(\d{3,}))?(?:_(\d{3,}))?$")
 
 
@@ -38,6 +40,31 @@ class TreeFolder(NamedTuple):
 def rank_folder(directory: str, iteration: int, tp_rank: int, pp_rank: int, pp: int) -> str:
     name = f"mp_rank_{tp_rank:02d}" + (f"_{pp_rank:03d}" if pp > 1 else "")
     return os.path.join(directory, f"iter_{iteration:07d}", name)
+
+
+def is_rank_name(name: str) -> bool:
+    """Whether a folder is called as that of a rank: "mp_rank_00_001"."""
+    return _RANK.match(name) is not None
+
+
+def is_iteration(name: str) -> bool:
+    """Whether a folder is called as that of an iteration: "iter_0000001", or "release"."""
+    return name == RELEASE or _ITERATION.fullmatch(name) is not None
+
+
+def iteration_named(tracker: str) -> Optional[str]:
+    """The folder that a tracker names ("iter_0000001"); None where it cannot be read or names none."""
+    try:
+        with open(tracker, encoding="utf-8", errors="replace") as stream:
+            return _folder_of(stream.read(64).strip())
+    except OSError:
+        return None
+
+
+def _folder_of(text: str) -> Optional[str]:
+    if text == RELEASE:
+        return RELEASE
+    return f"iter_{int(text):07d}" if text.isascii() and text.isdecimal() else None
 
 
 def is_tree(directory: str) -> bool:
@@ -74,26 +101,28 @@ def find_tree(root: str, field: str = "megatron_directory") -> TreeFolder:
 
 def check_ranks(folder: TreeFolder, tp: int, pp: int, field: str = "megatron_directory") -> None:
     """See that the files of TP `tp` x PP `pp` are there, and no others. Raises JobError."""
-    wanted = [(tp_rank, pp_rank) for pp_rank in range(pp) for tp_rank in range(tp)]
-    stale = sorted(set(folder.ranks) - set(wanted))
+    stale = sorted(rank for rank in folder.ranks if rank[0] >= tp or rank[1] >= pp)
     if stale:
         text = _("the files say TP {tp}, PP {pp}, and {name} does not belong to that")
         name = os.path.basename(os.path.dirname(folder.ranks[stale[0]]))
         raise _mixed(field, folder.directory, text.format(tp=tp, pp=pp, name=name))
-    missing = [rank for rank in wanted if not os.path.isfile(folder.ranks.get(rank, ""))]
+    there = {rank for rank, path in folder.ranks.items() if os.path.isfile(path)}
+    missing = tp * pp - len(there)
     if missing:
-        tp_rank, pp_rank = missing[0]
+        # The arguments of a damaged file may ask for any number of them.
+        wanted = ((tp_rank, pp_rank) for pp_rank in range(pp) for tp_rank in range(tp))
+        tp_rank, pp_rank = next(rank for rank in wanted if rank not in there)
         path = rank_folder(folder.root, folder.iteration or 1, tp_rank, pp_rank, pp)
         path = os.path.join(folder.directory, os.path.basename(path), RANK_FILE)
         what = _("{count} of {total} rank files are missing, the first is {path}").format(
-            count=len(missing), total=len(wanted), path=path
+            count=missing, total=tp * pp, path=path
         )
         raise JobError(field, what, _("the files say TP {tp}, PP {pp}").format(tp=tp, pp=pp))
 
 
 def _newest(root: str, field: str) -> Tuple[str, Optional[int]]:
     if not os.path.isdir(root):
-        raise JobError(field, _("no such folder: {path}").format(path=root))
+        raise no_such_folder(root, field)
     try:
         with open(os.path.join(root, TRACKER), encoding="utf-8", errors="replace") as stream:
             text = stream.read(64).strip()
@@ -101,12 +130,11 @@ def _newest(root: str, field: str) -> Tuple[str, Optional[int]]:
         what = _("there is no checkpoint in {directory}").format(directory=root)
         fix = _("give the folder that holds {name}").format(name=TRACKER)
         raise JobError(field, what, _("{name} is missing").format(name=TRACKER), fix) from None
-    if text == RELEASE:
-        return os.path.join(root, RELEASE), None
-    if not (text.isascii() and text.isdecimal()):
+    folder = _folder_of(text)
+    if folder is None:
         what = _("{path} does not name a checkpoint").format(path=os.path.join(root, TRACKER))
         raise JobError(field, what, _("it says {text}, not a number").format(text=repr(text)))
-    return os.path.join(root, f"iter_{int(text):07d}"), int(text)
+    return os.path.join(root, folder), None if folder == RELEASE else int(text)
 
 
 def _mixed(field: str, directory: str, why: str) -> JobError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict, Optional
 
-from backend.node import manifest
+from backend.node.weights.config_keys import MOST, is_number
+from backend.node.weights.families.all_families import FAMILIES
+from backend.node.weights.made_manifest import read_manifest
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import Model
 from backend.node.weights.model_config import model_of_args
-from backend.node.weights.output_folder import MANIFEST
 
 _SIZES = ("layers", "hidden", "heads", "ffn")
 _FROM_MANIFEST = ("family", "rope_theta", "rotary_percent", "rope_ratio", "vocab")
@@ -35,13 +35,21 @@ def tree_model(tree: MegatronTree) -> Model:
 def known_rope_theta(tree: MegatronTree) -> Optional[float]:
     """What the manifest beside the tree says, else its arguments; None where neither does."""
     said = _described(tree, model_of_args(tree.args)).get("rope_theta") or tree.args.get("rotary_base")
-    return float(said) if isinstance(said, (int, float)) and said else None
+    return float(said) if said is not None and is_number(said) else None
 
 
 def _described(tree: MegatronTree, model: Model) -> Dict[str, Any]:
     """The model of a manifest of ours, when it is about weights of this size."""
-    described = (manifest.read(os.path.join(tree.root, MANIFEST)) or {}).get("model")
-    if not isinstance(described, dict):
+    described = (read_manifest(tree.root) or {}).get("model")
+    if not isinstance(described, dict) or any(described.get(name) != getattr(model, name) for name in _SIZES):
         return {}
-    same = all(described.get(name) == getattr(model, name) for name in _SIZES)
-    return {str(name): value for name, value in described.items()} if same else {}
+    return {str(name): value for name, value in described.items() if _is_right(str(name), value)}
+
+
+def _is_right(name: str, value: Any) -> bool:
+    """Whether somebody's edit has left a value of its kind."""
+    if name == "family":
+        return value in FAMILIES
+    if name == "vocab":
+        return isinstance(value, int) and not isinstance(value, bool) and 0 < value < MOST
+    return is_number(value)

@@ -7,13 +7,11 @@ from gettext import gettext as _
 from typing import Dict, List, NamedTuple, Optional
 
 from backend.node.job_lines import JobError
-from backend.node.weights.arrays import Array
 from backend.node.weights.gathering import Where
 from backend.node.weights.layout import check_division
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import Model
 from backend.node.weights.tensor_cuts import Place, place_of
-from backend.node.weights.tensor_source import TensorInfo
 from backend.node.weights.tree_plan import Entry, plan_rank
 from backend.node.weights.weights_check import check_rank
 
@@ -45,15 +43,6 @@ class TreeParts:
     def layers(self) -> int:
         return sum(self.tree.layout.layers_per_stage)
 
-    def info(self, part: str, layer: Optional[int]) -> TensorInfo:
-        """Of the first rank's piece."""
-        source, name = self._where[PartKey(part, layer)][0]
-        return source.info(name)
-
-    def pieces(self, part: str, layer: Optional[int]) -> List[Array]:
-        """Views of the mapped files, in the order of the ranks. Raises JobError."""
-        return [source.get(name) for source, name in self.sources(part, layer)]
-
     def sources(self, part: str, layer: Optional[int]) -> List[Where]:
         """Where the pieces are, in the order of the ranks. Raises JobError."""
         where = self._where[PartKey(part, layer)]
@@ -63,11 +52,6 @@ class TreeParts:
             what = _("the ranks hold {name} in different dtypes").format(name=found[0][1])
             raise JobError(self.tree.field, what, ", ".join(dtypes))
         return found
-
-    def release(self, part: str, layer: Optional[int]) -> None:
-        """Give the pages back to the system."""
-        for source, name in self._where[PartKey(part, layer)].values():
-            source.release(name)
 
     def _check_model(self) -> None:
         tree = self.tree

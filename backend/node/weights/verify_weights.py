@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from gettext import gettext as _
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from backend.node.job_lines import JobError
 from backend.node.weights.array_compare import compare
+from backend.node.weights.checksums import damage
 from backend.node.weights.hf_folder import HfFolder
+from backend.node.weights.made_manifest import notes_on_changes
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import Model
 from backend.node.weights.model_config import read_model
 from backend.node.weights.progress import Progress, Tell
+from backend.node.weights.tensor_source import TensorInfo, nbytes_of
+from backend.node.weights.tied_head import own_head
 from backend.node.weights.tree_model import tree_model
-from backend.node.weights.weight_sides import (
+from backend.node.weights.verify_sides import (
     Side,
     Weights,
     hf_side,
@@ -26,18 +32,21 @@ from backend.node.weights.weight_sides import (
 )
 
 LISTED = 20
+_MOST_WORKERS = 8
 
 
 def verify_weights(a: str, b: str, tell: Optional[Tell] = None) -> Dict[str, Any]:
-    """Compare every tensor, one at a time.
+    """Compare every tensor, a few rows at a time.
 
-    Raises JobError (field "a" or "b") when one of them is not whole or not of the other's model, OSError.
+    Raises JobError (field "a" or "b") when one of them is not whole or not of the other's model, StorageError
+    when a file cannot be read to its end, OSError.
     Two Megatron trees of one layout and format are compared rank by rank, padding included ("mp_rank_00/…");
     other trees by parts ("layers.3.qkv.k"); with a Hugging Face folder its names are used. Returns
 
     - "a", "b": dicts of "directory", "kind" ("hf" or "megatron"), "format" ("legacy", "mcore", None),
       "tp", "pp" (None for hf);
-    - "equal": all names, shapes, dtypes and bits are the same; "same_values": the same but for the dtypes;
+    - "equal": all names, shapes, dtypes and bits are the same, and no file's own checksum says that it is
+      damaged (a note names it); "same_values": the same but for the dtypes;
     - "compared": tensors that both have; "bytes": of them, as `a` holds them; "seconds";
     - "only_a", "only_b": names that the other has not, sorted (all of them);
     - "differing": of the first 20, dicts of "name" and what array_compare.compare says ("why", "a", "b",
@@ -48,20 +57,21 @@ def verify_weights(a: str, b: str, tell: Optional[Tell] = None) -> Dict[str, Any
     """
     started = time.monotonic()
     first, second = open_weights(a, "a"), open_weights(b, "b")
-    notes: List[str] = []
+    notes = notes_on_changes(a) + notes_on_changes(b)
     sides = _sides(first, second, notes)
     result = {"a": _described(first, a), "b": _described(second, b), **_compared(*sides, tell, started)}
     copies = [
         name for one in (first, second) if isinstance(one, MegatronTree) for name in unequal_copies(one)
     ]
-    same_values = result.pop("same_values") and not copies
+    damaged = [note for weights in (first, second) for note in damage(weights.files)]
+    same_values = result.pop("same_values") and not copies and not damaged
     return {
         **result,
         "equal": same_values and not result["differing_count"],
         "same_values": same_values,
         "unequal_copies": copies,
         "seconds": time.monotonic() - started,
-        "notes": notes,
+        "notes": notes + damaged,
     }
 
 
@@ -79,10 +89,10 @@ def _sides(a: Weights, b: Weights, notes: List[str]) -> Tuple[Side, Side]:
         if isinstance(b, HfFolder):
             return hf_side(a, _optional(a)), hf_side(b, _optional(b))
         model = read_model(a.config, "a")
-        return hf_side(a, _without_place(model)), joined_side(b, model)
+        return hf_side(a, _without_place(a, model)), joined_side(b, model)
     if isinstance(b, HfFolder):
         model = read_model(b.config, "b")
-        return joined_side(a, model), hf_side(b, _without_place(model))
+        return joined_side(a, model), hf_side(b, _without_place(b, model))
     same_form = a.format == b.format and a.layout == b.layout
     if same_form or a.is_adapter or b.is_adapter:
         return rank_side(a), rank_side(b)
@@ -101,17 +111,18 @@ def _optional(folder: HfFolder) -> Tuple[str, ...]:
         model = read_model(folder.config)
     except JobError:
         return ()
-    return _left_out(model)
+    return _left_out(folder, model)
 
 
-def _left_out(model: Model) -> Tuple[str, ...]:
+def _left_out(folder: HfFolder, model: Model) -> Tuple[str, ...]:
+    """A head counts where it is not the tied embedding again."""
     tied = tuple(one.name for one in model.table.head.sources) if model.tie_embeddings else ()
-    return model.table.ignored + tied
+    return model.table.ignored + (() if own_head(model, folder) else tied)
 
 
-def _without_place(model: Model) -> Tuple[str, ...]:
+def _without_place(folder: HfFolder, model: Model) -> Tuple[str, ...]:
     """Names that Megatron has no place for."""
-    return _left_out(model) + tuple(one.name for one in model.table.buffers)
+    return _left_out(folder, model) + tuple(one.name for one in model.table.buffers)
 
 
 def _compared(a: Side, b: Side, tell: Optional[Tell], started: float) -> Dict[str, Any]:
@@ -119,18 +130,14 @@ def _compared(a: Side, b: Side, tell: Optional[Tell], started: float) -> Dict[st
     differing: List[Dict[str, Any]] = []
     found_count = values = done = 0
     same_values = len(common) == len(a.tensors) == len(b.tensors)
-    for name in common:
-        array = a.tensors[name]()
-        found = compare(array, b.tensors[name]())
-        done += array.data.nbytes
+    for name, found in _findings(a, b, common):
+        done += nbytes_of(TensorInfo(a.tensors[name].shape, a.tensors[name].dtype))
         if found is not None:
             found_count += 1
             values += found["values"] or 0
             same_values = same_values and found["values"] == 0
             if len(differing) < LISTED:
                 differing.append({"name": name, **found})
-        a.release(name)
-        b.release(name)
         if tell:
             tell(Progress(min(done, a.nbytes), a.nbytes, time.monotonic() - started))
     if tell:
@@ -145,3 +152,17 @@ def _compared(a: Side, b: Side, tell: Optional[Tell], started: float) -> Dict[st
         "differing_values": values,
         "same_values": same_values,
     }
+
+
+def _findings(a: Side, b: Side, names: List[str]) -> Iterator[Tuple[str, Optional[Dict[str, Any]]]]:
+    """What compare says of each, in their order; several are in work at a time."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pool = ThreadPoolExecutor(min(processors, _MOST_WORKERS))
+    futures = [pool.submit(compare, a.tensors[name], b.tensors[name]) for name in names]
+    try:
+        for name, future in zip(names, futures):
+            yield name, future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+        pool.shutdown()

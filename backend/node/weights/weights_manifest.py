@@ -12,8 +12,9 @@ from typing import Any, Dict, List, Optional, Sequence
 from backend.node import manifest
 from backend.node.weights.conversion_job import ConversionJob
 from backend.node.weights.layout import Layout
+from backend.node.weights.made_manifest import MANIFEST, changed_outputs, read_manifest, speaks_for
 from backend.node.weights.model import Model
-from backend.node.weights.output_folder import MANIFEST, tidy
+from backend.node.weights.output_folder import check_room, check_target, recover, tidy
 from backend.node.weights.progress import Outcome, Tell, say
 
 
@@ -27,28 +28,40 @@ def made_from(job: ConversionJob, action: str, inputs: Sequence[str]) -> Dict[st
 
 
 def find_current(directory: str, sources: Dict[str, Any]) -> Optional[Dict[str, Any]]:
-    """The manifest in `directory`, when its files are there and were made from the same things."""
-    found = manifest.read(os.path.join(directory, MANIFEST))
-    if not manifest.is_current(found, sources, directory):
+    """The manifest in `directory`, when its files are there, were made from the same things, and are what a
+    loader would take from there. Raises OSError."""
+    found = read_manifest(directory)
+    if found is None or not manifest.is_current(found, sources, directory):
         return None
-    outputs = (found or {}).get("outputs", [])
-    same = all(_is_same(os.path.join(directory, one["path"]), one.get("fingerprint")) for one in outputs)
-    return found if same else None
+    current = not changed_outputs(directory, found) and speaks_for(directory, found)
+    return found if current else None
 
 
-def up_to_date(directory: str, sources: Dict[str, Any], tell: Tell) -> Optional[Outcome]:
-    """The outcome of a job whose result is there already, said to `tell`; None where there is work to do."""
+def up_to_date(
+    directory: str, sources: Dict[str, Any], tell: Tell, is_adapter: bool = False
+) -> Optional[Outcome]:
+    """The outcome of a job whose result is there already, said to `tell`; None where there is work to do.
+
+    What a killed job has moved aside is put back before. Raises JobError, OSError."""
+    recover(directory)
     current = find_current(directory, sources)
     if current is None:
         return None
     tidy(directory)
     note = _("up to date: {directory} was made from the same weights")
+    if is_adapter:
+        note = _("up to date: {directory} was made from the same adapter")
     say(tell, note.format(directory=directory))
     return Outcome(True, current)
 
 
-def _is_same(path: str, fingerprint: Optional[str]) -> bool:
-    return fingerprint is None or manifest.describe_file(path)["fingerprint"] == fingerprint
+def check_output(job: ConversionJob, sources: Dict[str, Any], nbytes: int) -> None:
+    """Whether the job may write `nbytes` where it wants to: the same for a dry run, which ends where the real
+    run would have nothing to do. Raises JobError, OSError."""
+    if job.dry_run and find_current(job.output_directory, sources) is not None:
+        return
+    check_target(job.output_directory, job.overwrite, sources)
+    check_room(job.output_directory, nbytes)
 
 
 def describe(

@@ -66,6 +66,27 @@ def test_interrupt_and_a_store_that_refuses(capsys: pytest.CaptureFixture[str]) 
     assert "disk is full" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [(KeyboardInterrupt(), 130, "interrupted"), (SystemExit(143), 143, "ended by SIGTERM")],
+)
+def test_an_end_from_outside_is_an_object_too(
+    raised: BaseException, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guard(raising(raised), json=True) == code
+    captured = capsys.readouterr()
+    assert captured.err == f"{says}\n"
+    document = json.loads(captured.out)
+    assert (document["exit_code"], document["problems"][0]["what"]) == (code, says)
+
+
+@pytest.mark.parametrize("raised", [SystemExit(2), SystemExit("words"), SystemExit(128 + 200)])
+def test_another_exit_passes(raised: SystemExit) -> None:
+    with pytest.raises(SystemExit) as caught:
+        guard(raising(raised))
+    assert caught.value is raised
+
+
 def test_a_bug_is_not_dressed_up() -> None:
     with pytest.raises(ZeroDivisionError):
         guard(raising(ZeroDivisionError()))

@@ -133,10 +133,15 @@ def test_a_lossy_cast_is_said(npudeck: Npudeck, model: Path, tree: Path, tmp_pat
     code, _out, err = npudeck("to-megatron", model, tmp_path / "fp16", *LAYOUT, "--dtype", "fp16")
     assert code == 0
     assert "written as float16" in err
-    # with --quiet it is part of what is printed
-    code, out, err = npudeck("to-megatron", model, tmp_path / "q", *LAYOUT, "--dtype", "fp16", "--quiet")
-    assert (code, err) == (0, "")
-    assert "written as float16" in out
+    code, out, err = npudeck("to-megatron", model, tmp_path / "fp16", *LAYOUT, "--dtype", "fp16")
+    assert "written as float16" in err
+    assert "written as float16" not in out
+    quiet = ("to-megatron", model, tmp_path / "q", *LAYOUT, "--dtype", "fp16", "--quiet")
+    for _time in range(2):
+        code, out, err = npudeck(*quiet)
+        assert (code, err) == (0, "")
+        assert "written as float16" not in out
+    assert "written as float16" in json.loads(npudeck(*quiet, "--json")[1])["notes"][0]
 
 
 def test_values_that_are_no_numbers_are_said(npudeck: Npudeck, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_sizes(text: str, number: int) -> None:
     assert weights_flags.size(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "5XB", "0", "0.1", "1e9", "5iB", "nan", "5 G B"])
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "5XB", "0", "0.1", "1e9", "5iB", "nan", "5 G B", "５GB"])
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         weights_flags.size(text)
@@ -50,7 +50,7 @@ def test_alpha(text: str, number: float) -> None:
     assert (alpha, type(alpha)) == (number, type(number))
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "x"])
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "x", "１６", "1_6"])
 def test_what_is_no_alpha(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     weights_flags.add_lora_flags(parser)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.cli.weights_guide import guide_settings
-from backend.problems import InputError, UsageError
+from backend.problems import UsageError
 
 # as in the guide's table: one set for both directions
 GIVEN = {
@@ -81,8 +81,8 @@ def test_the_original_is_needed_for_the_way_back() -> None:
     assert caught.value.problems[0].field == "ORIGINAL_HF_WEIGHT"
 
 
-@pytest.mark.parametrize("text", ["eight", "0", "-1", "2.5"])
+@pytest.mark.parametrize("text", ["eight", "0", "-1", "2.5", "２"])
 def test_tp_is_a_whole_number(text: str) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(UsageError) as caught:
         guide_settings("hf2hg", {**GIVEN, "TP": text})
     assert caught.value.problems[0].field == "TP"

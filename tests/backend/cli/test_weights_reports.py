@@ -192,3 +192,28 @@ def test_what_an_adapter_is() -> None:
         "  fix: copy it",
         "not complete",
     ]
+
+
+def test_of_a_checkpoint_that_cannot_be_opened_no_iteration_is_called_current() -> None:
+    lines = list(weights_inspect_report.report_lines(inspected(layout=None, iteration=None)))
+    assert "iteration   10, 20" in lines
+    lines = list(weights_inspect_report.report_lines(inspected(iteration=None, optimizer=False)))
+    assert "iteration   none is current (2 are there, the last ones 10, 20)" in lines
+
+
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [("export-adapter", "export-lora"), ("split-adapter", "split-lora"), ("to-hf", "to-hf")],
+)
+def test_what_made_it_is_the_command(action: str, command: str) -> None:
+    made = {"action": action, "settings": {"lora_directory": "/a"}}
+    lines = list(weights_inspect_report.report_lines(inspected(made_from=made)))
+    assert f"made by     npudeck, {command} from /a" in lines
+
+
+def test_files_that_were_written_before() -> None:
+    done = {"fixed_into": "/f", "written": ["config.json"], "fixed": ["config.json"]}
+    lines = list(weights_check_files_report.report_lines(checked(**done, up_to_date=True)))
+    assert "up to date: /f was made from the same files" in lines
+    lines = list(weights_check_files_report.report_lines(checked(**done, up_to_date=False)))
+    assert "1 file written to /f; changed: config.json" in lines

@@ -124,7 +124,8 @@ def test_a_copy_has_them_applied_and_no_weights(tmp_path: Path) -> None:
     (model / "model.safetensors").write_bytes(b"weights")
     report = check_files(str(model), str(tmp_path / "fixed"))
     assert report["fixed"] == ["tokenization_chatglm.py"]
-    assert sorted(path.name for path in (tmp_path / "fixed").iterdir()) == report["written"]
+    written = sorted([*report["written"], "npudeck.manifest.json"])
+    assert sorted(path.name for path in (tmp_path / "fixed").iterdir()) == written
     assert "model.safetensors" not in report["written"]
     again = check_files(str(tmp_path / "fixed"))
     assert {one["state"] for one in again["fix_ups"]} == {"done"}
@@ -164,3 +165,52 @@ def test_bytes_that_are_no_text_are_told_as_numbers(tmp_path: Path) -> None:
     json.dumps(report, ensure_ascii=False).encode("utf-8")
     mended = (tmp_path / "mended" / "tokenization_chatglm.py").read_bytes()
     assert mended == line.replace(b"assert", b"# assert")
+
+
+def test_the_same_again_is_up_to_date(tmp_path: Path) -> None:
+    model = glm(tmp_path / "m")
+    fixed = tmp_path / "fixed"
+    first = check_files(str(model), str(fixed))
+    again = check_files(str(model), str(fixed))
+    assert (first["up_to_date"], again["up_to_date"]) == (False, True)
+    assert {**first, "up_to_date": True} == again
+
+
+def test_what_this_made_is_replaced_when_the_model_has_changed(tmp_path: Path) -> None:
+    model = glm(tmp_path / "m")
+    fixed = tmp_path / "fixed"
+    check_files(str(model), str(fixed))
+    (model / "tokenizer_config.json").write_text('{"new": 1}')
+    report = check_files(str(model), str(fixed))
+    assert (report["up_to_date"], report["fixed"]) == (False, ["tokenization_chatglm.py"])
+    assert (fixed / "tokenizer_config.json").read_text() == '{"new": 1}'
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "tokenizer_config.json", "more/notes.txt"])
+def test_what_somebody_has_put_into_it_since_stays(tmp_path: Path, name: str) -> None:
+    model = glm(tmp_path / "m")
+    fixed = tmp_path / "fixed"
+    check_files(str(model), str(fixed))
+    (fixed / name).parent.mkdir(exist_ok=True)
+    (fixed / name).write_text("mine")
+    with pytest.raises(JobError):
+        check_files(str(model), str(fixed))
+    assert (fixed / name).read_text() == "mine"
+
+
+def test_a_model_is_never_replaced_by_files(tmp_path: Path) -> None:
+    model = glm(tmp_path / "m")
+    whole = folder(tmp_path / "whole")
+    (whole / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(JobError) as caught:
+        check_files(str(model), str(whole), overwrite=True)
+    assert caught.value.field == "output_directory"
+    assert (whole / "model.safetensors").read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "generation_config.json"])
+def test_json_of_another_kind_is_a_fault(tmp_path: Path, name: str) -> None:
+    model = folder(tmp_path / "m", tokenizer__model="sp", **{name.replace(".", "__"): 5})
+    report = check_files(str(model))
+    assert by_name(report)[name]["fault"] == "it is not a JSON object"
+    assert not report["sound"]

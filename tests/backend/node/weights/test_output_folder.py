@@ -17,6 +17,9 @@ def fill(folder: Path, **files: str) -> Path:
     return folder
 
 
+MODEL = '{"model_type": "llama"}'
+
+
 def fail_in(target: Path) -> None:
     with new_folder(str(target), overwrite=True) as folder:
         (Path(folder) / "half").write_text("")
@@ -37,20 +40,21 @@ def test_it_appears_whole(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
-    target = fill(tmp_path / "out", config_json="old")
+    target = fill(tmp_path / "out", config_json=MODEL)
     with pytest.raises(ValueError, match="stop"):
         fail_in(target)
     assert os.listdir(tmp_path) == ["out"]
-    assert (target / "config.json").read_text() == "old"
+    assert (target / "config.json").read_text() == MODEL
 
 
 def test_replaced_when_asked(tmp_path: Path) -> None:
-    target = fill(tmp_path / "out", config_json="old", extra_txt="")
+    target = fill(tmp_path / "out", config_json=MODEL, extra_txt="")
     make(target, overwrite=True, text="new")
     assert os.listdir(tmp_path) == ["out"]
     assert os.listdir(target) == ["config.json"]
-    with pytest.raises(JobError, match="is not empty"):
+    with pytest.raises(JobError, match="is not empty") as caught:
         make(target)
+    assert "config.json" in caught.value.why
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
@@ -63,25 +67,44 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_killed_processes_go(tmp_path: Path) -> None:
-    fill(tmp_path / "out.tmp-1", config_json="half")
-    fill(tmp_path / "out.old.tmp-1", config_json="before")
-    fill(tmp_path / "out.tmp-mine", config_json="")
-    fill(tmp_path / "outer.tmp-1", config_json="")
+    fill(tmp_path / "out", config_json=MODEL)
+    fill(tmp_path / "out.npudeck-tmp-1-0123abcd", config_json="half")
+    fill(tmp_path / "out.npudeck-old-1-0123abcd", config_json="before")
     make(tmp_path / "out", overwrite=True)
-    assert sorted(os.listdir(tmp_path)) == ["out", "out.tmp-mine", "outer.tmp-1"]
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_what_others_have_named_alike_stays(tmp_path: Path) -> None:
+    names = ["out.tmp-1", "out.old.tmp-1", "out.npudeck-tmp-mine", "outer.npudeck-tmp-1-0123abcd"]
+    for name in names:
+        fill(tmp_path / name, config_json="mine")
+    (tmp_path / "out.lock").write_text("mine")
+    make(tmp_path / "out")
+    tidy(str(tmp_path / "out"))
+    assert sorted(os.listdir(tmp_path)) == sorted([*names, "out", "out.lock"])
+    assert (tmp_path / "out.lock").read_text() == "mine"
 
 
 def test_what_was_moved_aside_comes_back_before_a_failure(tmp_path: Path) -> None:
-    fill(tmp_path / "out.old.tmp-1", config_json="before")
+    fill(tmp_path / "out.npudeck-old-1-0123abcd", config_json=MODEL)
     with pytest.raises(ValueError, match="stop"):
         fail_in(tmp_path / "out")
-    assert (tmp_path / "out" / "config.json").read_text() == "before"
+    assert (tmp_path / "out" / "config.json").read_text() == MODEL
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_of_several_moved_aside_none_is_guessed_or_removed(tmp_path: Path) -> None:
+    for name in ("out.npudeck-old-1-0123abcd", "out.npudeck-old-2-0123abcd"):
+        fill(tmp_path / name, config_json=MODEL)
+    with pytest.raises(JobError, match="several folders"):
+        make(tmp_path / "out", overwrite=True)
+    assert len(os.listdir(tmp_path)) == 2
 
 
 def test_tidy_removes_only_its_own(tmp_path: Path) -> None:
     fill(tmp_path / "out", config_json="")
-    fill(tmp_path / "out.old.tmp-1", config_json="")
-    (tmp_path / "out.lock").write_text("")
+    fill(tmp_path / "out.npudeck-old-1-0123abcd", config_json="")
+    (tmp_path / "out.npudeck.lock").write_text("")
     (tmp_path / "out.txt").write_text("")
     tidy(str(tmp_path / "out"))
     assert sorted(os.listdir(tmp_path)) == ["out", "out.txt"]

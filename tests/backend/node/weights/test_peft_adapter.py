@@ -72,7 +72,8 @@ def random_adapter(folder: Path, case: Path, dtype: str, wanted: Any, **changes:
             arrays[name] = cast(Array(values, "fp32"), dtype).array
     planned = [Planned(name, tuple(array.data.shape), array.dtype) for name, array in arrays.items()]
     write_safetensors(str(folder / "adapter_model.safetensors"), planned, arrays.__getitem__, {})
-    config = {**adapter_config(RANK, ALPHA, ["all"], "base"), **changes}
+    targets = sorted({module.name.rpartition(".")[2] for module in filter(wanted, modules_of(model))})
+    config = {**adapter_config(RANK, ALPHA, targets, "base"), **changes}
     (folder / "adapter_config.json").write_text(json.dumps(config))
     return folder
 
@@ -223,11 +224,11 @@ def test_names_that_two_parts_share_say_more() -> None:
     ("changes", "message"),
     [
         ({"use_dora": True}, "use_dora is True"),
-        ({"peft_type": "LOHA"}, "peft_type is LOHA"),
+        ({"peft_type": "LOHA"}, "peft_type is 'LOHA'"),
         ({"rank_pattern": {"q_proj": 4}}, "rank_pattern"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         ({"r": 4}, "has the shape"),
-        ({"lora_alpha": "16"}, "lora_alpha is 16"),
+        ({"lora_alpha": "16"}, "lora_alpha is '16'"),
     ],
 )
 def test_adapters_without_a_place_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

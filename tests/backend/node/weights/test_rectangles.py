@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_mapped_file import resident_kib
+from test_tensor_file import resident_kib
 
 from backend.node.job_lines import StorageError
-from backend.node.weights.mapped_file import MappedFile
 from backend.node.weights.rectangles import copy_rectangle, read_rectangle, row_width
+from backend.node.weights.tensor_file import TensorFile
 
 SIZES = [(7, 5), (300, 4000), (40, 60_000)]
 
@@ -26,7 +26,7 @@ def test_every_way_of_reading_answers_the_same(
     first, columns = (0, width) if whole_rows else (1, width // 2)
     room = np.zeros((rows, 2 * width), "<u4")
     out = room[1:-1, :columns] if apart else np.zeros((rows - 2, columns), "<u4")
-    read_rectangle(MappedFile(str(path)), 4, width, 1, first, out)
+    read_rectangle(TensorFile(str(path)), 4, width, 1, first, out)
     assert np.array_equal(out, table[1:-1, first : first + columns])
     again = np.zeros_like(out)
     copy_rectangle(table, 1, first, again)
@@ -38,7 +38,7 @@ def test_every_way_of_reading_answers_the_same(
 def test_a_file_that_becomes_shorter_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "table"
     path.write_bytes(bytes(1 << 20))
-    file = MappedFile(str(path))
+    file = TensorFile(str(path))
     with path.open("r+b") as stream:
         stream.truncate(4096)
     with pytest.raises(StorageError, match="cannot read") as caught:

@@ -32,7 +32,6 @@ def test_every_dtype_comes_back_in_the_order_of_its_bytes(tmp_path: Path) -> Non
     for name, wanted in EVERY.items():
         assert same(file.get(name), wanted)
         assert file.info(name) == TensorInfo(wanted.data.shape, wanted.dtype)
-        file.release(name)
 
 
 def test_the_library_reads_what_it_wrote_the_same(tmp_path: Path) -> None:

@@ -29,7 +29,6 @@ def described(source: TensorSource) -> dict[str, tuple[list[int], str, str]]:
         data, dtype = source.get(name)
         assert source.info(name) == (data.shape, dtype)
         found[name] = (list(data.shape), dtype, hashlib.sha256(data.tobytes()).hexdigest())
-        source.release(name)
     return found
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backend.node.weights import tensor_cuts
 from backend.node.weights.families import mapping
-from backend.node.weights.tensor_blocks import Plan, piece_plan, source_plan, through
+from backend.node.weights.tensor_blocks import Plan, piece_plan, rows_of, source_plan, through
 from backend.node.weights.tensor_cuts import BLOCKS, Place
 
 np = pytest.importorskip("numpy")
@@ -92,3 +92,15 @@ def test_old_pieces_make_new_ones(case: tuple[str, list[Any], Place], tp: int, m
     inner = [source_plan(cut, shapes(pieces), place, number, count) for number in range(count)]
     plan = through(piece_plan(cut, [one.shape for one in inner], new), inner)
     assert np.array_equal(made(plan, pieces), tensor_cuts.piece(cut, sources, new))
+
+
+@given(cases(), st.integers(1, 9))
+def test_some_rows_after_others_are_the_whole(case: tuple[str, list[Any], Place], count: int) -> None:
+    cut, sources, place = case
+    plan = piece_plan(cut, shapes(sources), place)
+    rows = plan.shape[0]
+    parts = [
+        made(Plan((min(count, rows - first), *plan.shape[1:]), list(rows_of(plan, first, count))), sources)
+        for first in range(0, rows, count)
+    ]
+    assert np.array_equal(np.concatenate(parts), made(plan, sources))

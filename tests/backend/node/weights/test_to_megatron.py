@@ -14,7 +14,7 @@ from random_llama import bytes_of, llama_config, random_bf16, to_tree_job, write
 
 from backend.catalog import catalog_files
 from backend.node.job_lines import JobError
-from backend.node.weights import to_megatron
+from backend.node.weights import output_folder, to_megatron
 from backend.node.weights.arrays import Array, Planned
 from backend.node.weights.hf_plan import plan_hf
 from backend.node.weights.megatron_tree import MegatronTree
@@ -147,7 +147,11 @@ def test_weights_wider_than_their_config_are_said(tmp_path: Path) -> None:
     norm = Array(np.full(16, 1 + 2**-20, "<f4"), "fp32")
     model = with_values(tmp_path / "hf", "fp32", {"model.norm.weight": norm}, torch_dtype="bfloat16")
     _outcome, notes = convert(model, tmp_path / "tree")
-    assert notes == ["16 values in 1 tensors lose digits in the cast"]
+    assert notes == [
+        "tensors are stored as float32, config.json says bfloat16, and they are written so: some values lose "
+        "digits",
+        "16 values in 1 tensors lose digits in the cast",
+    ]
 
 
 def test_what_would_become_infinite_is_refused(tmp_path: Path) -> None:
@@ -181,7 +185,11 @@ def test_qwen2_and_glm4_were_trained_in_mcore(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", catalog_files.load_models(), ids=lambda entry: entry.name)
-def test_every_model_of_the_catalog_is_planned_from_its_config(entry: Any, tmp_path: Path) -> None:
+def test_every_model_of_the_catalog_is_planned_from_its_config(
+    entry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 1 << 50})
+    monkeypatch.setattr(output_folder.shutil, "disk_usage", lambda path: usage)
     (tmp_path / "hf").mkdir()
     (tmp_path / "hf" / "config.json").write_text(json.dumps(config_of(entry.architecture)))
     layout = entry.layouts[0]

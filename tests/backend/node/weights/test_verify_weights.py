@@ -13,12 +13,14 @@ import pytest
 from golden_facts import all_cases, name_of
 
 from backend.node.job_lines import JobError
-from backend.node.weights import reshard
-from backend.node.weights.array_compare import compare
+from backend.node.weights import array_compare, reshard
 from backend.node.weights.arrays import STORAGE, Array, Planned
+from backend.node.weights.gathering import one_of
 from backend.node.weights.hf_folder import HfFolder
 from backend.node.weights.progress import Progress
+from backend.node.weights.rectangles import copy_rectangle
 from backend.node.weights.safetensors_writer import write_safetensors
+from backend.node.weights.tensor_source import TensorInfo
 from backend.node.weights.verify_weights import verify_weights
 
 PLAIN = [case for case in all_cases() if (case / "megatron").is_dir()]
@@ -30,8 +32,35 @@ def fp32(*values: float) -> Array:
     return Array(np.array(values, STORAGE["fp32"]), "fp32")
 
 
+class InMemory:
+    """A source of one tensor."""
+
+    def __init__(self, array: Array) -> None:
+        self.files: list[str] = []
+        self._array = array
+
+    def names(self) -> list[str]:
+        return [""]
+
+    def info(self, _name: str) -> TensorInfo:
+        return TensorInfo(self._array.data.shape, self._array.dtype)
+
+    def get(self, _name: str) -> Array:
+        return self._array
+
+    def read(self, _name: str, row: int, column: int, out: Any) -> None:
+        copy_rectangle(self._array.data.reshape(self._array.data.shape or (1,)), row, column, out)
+
+
+def compare(a: Array, b: Array) -> dict[str, Any] | None:
+    return array_compare.compare(one_of(InMemory(a), ""), one_of(InMemory(b), ""))
+
+
 def test_equal_arrays_have_nothing_to_say() -> None:
     assert compare(fp32(1.0, float("nan")), fp32(1.0, float("nan"))) is None
+    for shape in ((), (0,), (0, 3), (3, 0), (1, 1, 5)):
+        zeros = Array(np.zeros(shape, STORAGE["bf16"]), "bf16")
+        assert compare(zeros, zeros) is None
 
 
 def test_the_first_value_and_the_largest_difference() -> None:
@@ -40,6 +69,28 @@ def test_the_first_value_and_the_largest_difference() -> None:
     data[500, 3], data[599, 699] = 0.5, -2.0
     found = compare(a, Array(data, "fp32"))
     assert found == {"why": "values", "a": 0.0, "b": 0.5, "values": 2, "first": [500, 3], "largest": 2.0}
+    one = compare(
+        Array(np.array(1.0, STORAGE["fp32"]), "fp32"), Array(np.array(3.0, STORAGE["fp32"]), "fp32")
+    )
+    assert one == {"why": "values", "a": 1.0, "b": 3.0, "values": 1, "first": [], "largest": 2.0}
+
+
+@pytest.mark.parametrize("block_bytes", [1, 24, 1 << 20])
+@pytest.mark.parametrize(("dtype", "other"), [("bf16", "bf16"), ("fp16", "fp32"), ("int8", "int8")])
+def test_what_is_said_is_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, block_bytes: int, dtype: str, other: str
+) -> None:
+    """However many rows are looked at at a time."""
+    monkeypatch.setattr(array_compare, "_BLOCK_BYTES", block_bytes)
+    a = Array(np.arange(3 * 7 * 2).astype(STORAGE[dtype]).reshape(3, 7, 2), dtype)
+    data = a.data.astype(STORAGE[other])
+    data[1, 3, 1] += 1
+    data[2, 6, 0] += 2
+    found = compare(a, Array(data, other))
+    assert found is not None
+    assert (found["values"], found["first"]) == (2, [1, 3, 1])
+    if dtype != "bf16":
+        assert found["largest"] == 2.0
 
 
 def test_dtypes_are_told_from_values() -> None:

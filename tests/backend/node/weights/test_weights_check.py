@@ -32,9 +32,6 @@ class Names:
     def get(self, name: str) -> Array:
         raise NotImplementedError
 
-    def release(self, name: str) -> None:
-        raise NotImplementedError
-
 
 def model_of(**changes: Any) -> Model:
     return model_of_architecture({**ARCHITECTURE, **changes})
