@@ -72,7 +72,9 @@ def train_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[st
     shared = site.shared_directory
     return {
         "architecture": dataclasses.asdict(architecture),
-        "data_prefix": folders.data_prefix(recipe, shared) + f"_{_text_key(recipe)}_document",
+        "datasets": [
+            {"prefix": folders.data_prefix(recipe, shared) + f"_{_text_key(recipe)}_document", "weight": 1.0}
+        ],
         "load_directory": folders.weights_directory(recipe, shared),
         "save_directory": folders.save_directory(recipe, shared, site.run_key),
         "tensor_parallel": recipe.tensor_parallel,

@@ -114,7 +114,7 @@ def _run(node_zip: Path, task: str, job: dict[str, Any], folder: Path) -> subpro
 def _train_job(folder: Path) -> dict[str, Any]:
     return {
         "architecture": ARCHITECTURE,
-        "data_prefix": str(folder / "processed" / "ships_text_document"),
+        "datasets": [{"prefix": str(folder / "processed" / "ships_text_document"), "weight": 1.0}],
         "load_directory": str(folder / "weights"),
         "save_directory": str(folder / "saved"),
         "tensor_parallel": 2,

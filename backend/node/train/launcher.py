@@ -16,7 +16,9 @@ from typing import Any, Dict, List, Optional
 from backend.node.job_lines import JobError
 from backend.node.train.lifeline import LAUNCHER_PID
 from backend.node.train.log_lines import say
-from backend.node.train.train_job import TrainJob, check_world, read_train_job
+from backend.node.train.train_job import TrainJob
+from backend.node.train.train_job_reader import read_train_job
+from backend.node.train.train_job_rules import check_world
 
 GRACE_S = 5.0  # between asking the ranks to end and killing them
 

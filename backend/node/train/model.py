@@ -17,7 +17,7 @@ from backend.node.train.parallel_layers import (
     copy_to_group,
     empty_parameter,
 )
-from backend.node.train.train_job import ModelShape
+from backend.node.weights.model import Model as ModelShape
 
 EMBEDDING = "embedding.word_embeddings.weight"
 HEAD = "output_layer.weight"

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from backend.node.train.grid import Grid
+from backend.node.train.micro_batch import IGNORED, MicroBatch
 from backend.node.train.model import Stage
 from backend.node.train.parallel_layers import Group
 from backend.node.train.train_job import TrainJob
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-_NO_LABEL = -1
 
 
 class PlainLoop:
@@ -25,11 +25,11 @@ class PlainLoop:
         self._loss = loss
         self._device = device
 
-    def run(self, batches: List[Tensor]) -> Tensor:
+    def run(self, batches: List[MicroBatch]) -> Tensor:
         """Leave the gradient of the mean loss in the parameters; the mean loss (fp32 scalar)."""
         total = torch.zeros((), dtype=torch.float32, device=self._device)
         for batch in batches:
-            loss = self._loss(self._stage(batch[:, :-1]), batch[:, 1:]) / len(batches)
+            loss = self._loss(self._stage(batch.tokens), batch.labels) / len(batches)
             loss.backward()
             total += loss.detach()
         return total
@@ -77,18 +77,18 @@ class Pipeline:
         # Releases before 2.10 always collect the logits of all micro batches.
         self._options = _if_known(kind.step, "return_outputs")
 
-    def run(self, batches: List[Tensor]) -> Tensor:
+    def run(self, batches: List[MicroBatch]) -> Tensor:
         """As PlainLoop.run; 0 before the last stage. A stage in the middle needs no batches."""
         inputs: List[Tensor] = []
         losses: List[Tensor] = []
         labels = None
         if batches:
-            whole = torch.cat(batches + batches[:1] * (self._count - len(batches)))
+            missing = self._count - len(batches)
             if self._grid.is_first_stage:
-                inputs.append(whole[:, :-1].contiguous())
+                inputs.append(torch.cat([one.tokens for one in batches + batches[:1] * missing]))
             if self._grid.is_last_stage:
-                labels = whole[:, 1:]
-                labels[len(batches) * self._job.micro_batch_size :] = _NO_LABEL
+                nothing = torch.full_like(batches[0].labels, IGNORED)
+                labels = torch.cat([*(one.labels for one in batches), *[nothing] * missing])
         try:
             self._schedule.step(*inputs, target=labels, losses=losses, **self._options)
         except RuntimeError as error:
@@ -101,8 +101,7 @@ class Pipeline:
         return torch.stack(losses).detach().sum()
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        share = self._mean_loss(logits, labels) / self._job.num_micro_batches
-        return share * (labels[0, 0] != _NO_LABEL)
+        return self._mean_loss(logits, labels) / self._job.num_micro_batches
 
 
 def _schedule_class(device: torch.device) -> Any:

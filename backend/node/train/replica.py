@@ -14,6 +14,7 @@ from torch import Tensor
 from backend.node.job_lines import JobError
 from backend.node.train.flat_parameters import FlatParameters, Traits
 from backend.node.train.grid import Grid
+from backend.node.train.micro_batch import MicroBatch
 from backend.node.train.model import EMBEDDING, HEAD, Stage
 from backend.node.train.optimizer import FlatAdamW, clip_scale, norm_and_loss
 from backend.node.train.pipeline import Pipeline, PlainLoop
@@ -69,8 +70,8 @@ class Replica:
             else PlainLoop(self.stage, self._loss, device)
         )
 
-    def step(self, batches: List[Tensor], lr: float) -> StepResult:
-        """One iteration over this data parallel rank's micro batches, int64 [batch, seq + 1] each.
+    def step(self, batches: List[MicroBatch], lr: float) -> StepResult:
+        """One iteration over this data parallel rank's micro batches.
 
         A stage in the middle needs none.
         """
@@ -83,7 +84,7 @@ class Replica:
             self.optimizer.step(lr, clip_scale(result.grad_norm, self.job.clip_grad))
         return result
 
-    def compute_gradients(self, batches: List[Tensor]) -> Tensor:
+    def compute_gradients(self, batches: List[MicroBatch]) -> Tensor:
         """Fill the gradient buffer with the gradient of the mean loss over the global batch.
 
         Answers this rank's share of that loss (fp32 scalar): the shares of all ranks add up to it.

@@ -11,7 +11,6 @@ from typing import Any, Dict, List
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from backend.node.job_lines import JobError, print_problem
 from backend.node.train import checkpoint, log_lines
@@ -19,10 +18,12 @@ from backend.node.train.batches import BatchSource
 from backend.node.train.device import choose_device
 from backend.node.train.grid import Grid
 from backend.node.train.lifeline import die_with_launcher
+from backend.node.train.micro_batch import MicroBatch
 from backend.node.train.process_groups import join
 from backend.node.train.replica import Replica, StepResult
 from backend.node.train.schedule import learning_rate
-from backend.node.train.train_job import TrainJob, read_train_job
+from backend.node.train.train_job import TrainJob
+from backend.node.train.train_job_reader import read_train_job
 
 # What gloo says when the process at the other end of a connection is gone.
 _PEER_GONE = re.compile(r"closed by peer|reset by peer|broken pipe|connection refused", re.IGNORECASE)
@@ -102,7 +103,7 @@ class _TrainingLoop:
     def _iterate(self) -> bool:
         began = time.perf_counter()
         job = self._job
-        batches: List[Tensor] = [] if self._source is None else self._source.micro_batches(self._consumed)
+        batches: List[MicroBatch] = [] if self._source is None else self._source.micro_batches(self._consumed)
         number = self._iteration + 1
         lr = learning_rate(number, job.lr, job.min_lr, job.warmup_iterations, job.train_iterations)
         result = self._replica.step(batches, lr)

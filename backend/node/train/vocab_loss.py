@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from backend.node.train.micro_batch import IGNORED
 from backend.node.train.parallel_layers import Group
 
 
@@ -33,14 +34,17 @@ class _VocabParallelLoss(torch.autograd.Function):
             dist.all_reduce(sums, group=group)
         total, wanted = sums[0], sums[1]
         ctx.probabilities = scores.div_(total[..., None])
-        ctx.local, ctx.here, ctx.dtype = local, ~elsewhere, logits.dtype
-        return (total.log() - wanted).mean()
+        counted = labels != IGNORED
+        count = counted.sum().clamp_(min=1)
+        ctx.local, ctx.here, ctx.counted, ctx.count = local, ~elsewhere, counted, count
+        ctx.dtype = logits.dtype
+        return (total.log() - wanted).masked_fill_(~counted, 0.0).sum() / count
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tuple[Tensor, None, None, None, None]:
         slope = ctx.probabilities
         slope.scatter_add_(-1, ctx.local, -ctx.here.to(slope.dtype)[..., None])
-        slope *= gradient / ctx.here.numel()
+        slope *= (ctx.counted * (gradient / ctx.count))[..., None]
         return slope.to(ctx.dtype), None, None, None, None
 
 
@@ -48,7 +52,8 @@ def vocab_parallel_loss(logits: Tensor, labels: Tensor, first_row: int, vocab: i
     """Mean cross entropy in fp32, the same on every rank of `group`; can be differentiated once.
 
     `logits` [batch, seq, local rows] of the tokens from `first_row` on, `labels` int64 [batch, seq] of global
-    token ids. Rows of tokens >= `vocab` are padding and get no probability.
+    token ids, or IGNORED: the mean is over the others, and 0 where there are none. Rows of tokens >= `vocab`
+    are padding and get no probability.
     """
     loss: Tensor = _VocabParallelLoss.apply(logits, labels, first_row, vocab, group)
     return loss

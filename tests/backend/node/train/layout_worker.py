@@ -18,7 +18,7 @@ from backend.node.train.batches import BatchSource
 from backend.node.train.grid import Grid
 from backend.node.train.process_groups import join
 from backend.node.train.replica import Replica
-from backend.node.train.train_job import read_train_job
+from backend.node.train.train_job_reader import read_train_job
 
 STEPS = 3
 

@@ -47,7 +47,7 @@ def tiny_job(folder: Path, tp: int = 1, pp: int = 1, dp: int = 1, **changes: Any
     architecture.update(changes.pop("architecture", {}))
     job = {
         "architecture": architecture,
-        "data_prefix": str(folder / "data" / "tiny_text_document"),
+        "datasets": [{"prefix": str(folder / "data" / "tiny_text_document"), "weight": 1.0}],
         "load_directory": str(folder / f"weights-{tp}-{pp}"),
         "save_directory": str(folder / "saved"),
         "tensor_parallel": tp,
@@ -159,6 +159,13 @@ def write_weights(folder: Path, job: dict[str, Any], whole: dict[str, Any]) -> N
             part = shard(whole, job, tp_rank, pp_rank)
             shards.save_rank(job["load_directory"], 1, tp_rank, pp_rank, tp, pp, part, {}, {"num_layers": 4})
     shards.publish(job["load_directory"], 1)
+
+
+def micro_batch(rows: Any) -> Any:
+    """int64 [batch, seq + 1] as inputs and the tokens that follow them."""
+    from backend.node.train.micro_batch import MicroBatch
+
+    return MicroBatch(rows[:, :-1].contiguous(), rows[:, 1:].contiguous())
 
 
 def write_data(folder: Path, documents: int = 40, vocab: int = VOCAB) -> None:

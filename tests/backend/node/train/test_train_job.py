@@ -9,7 +9,8 @@ import pytest
 from native_cases import tiny_job
 
 from backend.node.job_lines import JobError
-from backend.node.train.train_job import check_world, read_train_job
+from backend.node.train.train_job_reader import read_train_job
+from backend.node.train.train_job_rules import check_world
 
 
 def test_reads_the_job(tmp_path: Path) -> None:
@@ -31,11 +32,24 @@ def test_reads_the_job(tmp_path: Path) -> None:
         ({"layers_per_stage": "4"}, "layers_per_stage"),
         ({"layers_per_stage": [5]}, "layers_per_stage"),
         ({"dtype": "fp16"}, "dtype"),
-        ({"architecture": {"family": "glm4"}}, "architecture.family"),
+        ({"architecture": {"family": "gpt2"}}, "architecture"),
         ({"architecture": {"kv_heads": 3}}, "architecture.kv_heads"),
         ({"architecture": {"hidden": -1}}, "architecture.hidden"),
         ({"architecture": {"norm_eps": None}}, "architecture.norm_eps"),
         ({"tensor_parallel": 4}, "tensor_parallel"),
+        ({"datasets": []}, "datasets"),
+        ({"datasets": [{"weight": 1.0}]}, "datasets.0.prefix"),
+        ({"datasets": [{"prefix": "/d", "weight": 0}]}, "datasets.0.weight"),
+        ({"data_kind": "chat"}, "data_kind"),
+        ({"split": [1, 2]}, "split"),
+        ({"split": [0, 1, 0]}, "split"),
+        ({"lr_decay_style": "steps"}, "lr_decay_style"),
+        ({"keep_last": -1}, "keep_last"),
+        ({"lora": {"alpha": 8}}, "lora.rank"),
+        ({"lora": {"rank": 0, "alpha": 8}}, "lora.rank"),
+        ({"lora": {"rank": 8, "alpha": 0}}, "lora.alpha"),
+        ({"lora": {"rank": 8, "alpha": 8, "target_modules": ["head"]}}, "lora.target_modules"),
+        ({"lora": {"rank": 8, "alpha": 8}, "load_directory": ""}, "load_directory"),
     ],
 )
 def test_refuses_with_the_field(tmp_path: Path, changes: dict[str, Any], field: str) -> None:

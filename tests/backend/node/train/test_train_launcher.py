@@ -181,7 +181,7 @@ def test_missing_weights_are_one_clear_problem(tmp_path: Path, launch: Launch) -
 def test_tokens_outside_the_vocabulary_are_refused(tmp_path: Path, launch: Launch) -> None:
     launched = launch(tiny_job(tmp_path, architecture={"vocab": 50}))
     assert launched.end() == 1
-    assert launched.problems()[0]["field"] == "data_prefix"
+    assert launched.problems()[0]["field"] == "datasets"
 
 
 def test_a_taken_port_is_said(tmp_path: Path, launch: Launch) -> None:

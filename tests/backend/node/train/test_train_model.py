@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from native_cases import tiny_job, whole_weights
+from native_cases import micro_batch, tiny_job, whole_weights
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -71,7 +71,7 @@ def test_logits_and_loss_equal_hugging_face(tmp_path: Path, architecture: dict[s
     from backend.node.train.grid import Grid
     from backend.node.train.process_groups import Groups
     from backend.node.train.replica import Replica
-    from backend.node.train.train_job import read_train_job
+    from backend.node.train.train_job_reader import read_train_job
 
     job_json = tiny_job(tmp_path, architecture=architecture, global_batch_size=1)
     whole = whole_weights(job_json["architecture"])
@@ -86,7 +86,7 @@ def test_logits_and_loss_equal_hugging_face(tmp_path: Path, architecture: dict[s
     assert torch.allclose(found, expected, atol=2e-5)
     loss = torch.nn.functional.cross_entropy(expected[0], tokens[0, 1:])
     loss.backward()
-    assert replica.compute_gradients([tokens]).item() == pytest.approx(loss.item(), rel=1e-5)
+    assert replica.compute_gradients([micro_batch(tokens)]).item() == pytest.approx(loss.item(), rel=1e-5)
     flat = replica.parameters
     down = flat.view(flat.gradient, "decoder.layers.2.mlp.linear_fc2.weight")
     assert torch.allclose(down, model.model.layers[2].mlp.down_proj.weight.grad, atol=1e-5)
@@ -109,7 +109,7 @@ def test_wrong_weights_are_named(tmp_path: Path, spoil: Any, words: str) -> None
     from backend.node.train.grid import Grid
     from backend.node.train.process_groups import Groups
     from backend.node.train.replica import Replica
-    from backend.node.train.train_job import read_train_job
+    from backend.node.train.train_job_reader import read_train_job
 
     job_json = tiny_job(tmp_path)
     whole = whole_weights(job_json["architecture"])
@@ -129,7 +129,7 @@ def test_bf16_adds_gradients_in_fp32(tmp_path: Path) -> None:
     from backend.node.train.grid import Grid
     from backend.node.train.process_groups import Groups
     from backend.node.train.replica import Replica
-    from backend.node.train.train_job import read_train_job
+    from backend.node.train.train_job_reader import read_train_job
 
     job_json = tiny_job(tmp_path, dtype="bf16", global_batch_size=2)
     whole = whole_weights(job_json["architecture"])
@@ -137,7 +137,7 @@ def test_bf16_adds_gradients_in_fp32(tmp_path: Path) -> None:
         read_train_job(job_json), Grid(0, 1, 1, 1), Groups(None, None, None, None), torch.device("cpu"), whole
     )
     tokens = torch.randint(0, 67, (2, 17), generator=torch.Generator().manual_seed(1))
-    loss = replica.compute_gradients([tokens[:1], tokens[1:]])
+    loss = replica.compute_gradients([micro_batch(tokens[:1]), micro_batch(tokens[1:])])
     flat = replica.parameters
     assert flat.gradient.dtype == torch.float32
     assert flat.gradient.abs().sum() > 0
@@ -156,7 +156,7 @@ def test_converted_weights_give_the_same_logits(tmp_path: Path) -> None:
     from backend.node.train.grid import Grid
     from backend.node.train.process_groups import Groups
     from backend.node.train.replica import Replica
-    from backend.node.train.train_job import read_train_job
+    from backend.node.train.train_job_reader import read_train_job
     from backend.node.weights import convert, shards
 
     job_json = tiny_job(tmp_path, global_batch_size=1, architecture={"hf_dtype": "float32"})

@@ -26,7 +26,12 @@ def test_trains_without_conversion(tmp_path: Path) -> None:
     outcome = preprocess.run(data)
     assert outcome.manifest["counts"]["tokens"] * 4 == files.with_suffix(".bin").stat().st_size
     prefix = str(tmp_path / "data" / "plain_text_document")
-    job = tiny_job(tmp_path, data_prefix=prefix, train_iterations=12, architecture={"vocab": 4096})
+    job = tiny_job(
+        tmp_path,
+        datasets=[{"prefix": prefix, "weight": 1.0}],
+        train_iterations=12,
+        architecture={"vocab": 4096},
+    )
     write_weights(tmp_path, job, whole_weights(job["architecture"]))
     path = tmp_path / "job.json"
     path.write_text(json.dumps(job))

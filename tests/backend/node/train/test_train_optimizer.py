@@ -19,7 +19,7 @@ def make_replica(folder: Path, **changes: Any) -> Any:
     from backend.node.train.grid import Grid
     from backend.node.train.process_groups import Groups
     from backend.node.train.replica import Replica
-    from backend.node.train.train_job import read_train_job
+    from backend.node.train.train_job_reader import read_train_job
 
     job_json = tiny_job(folder, **changes)
     whole = whole_weights(job_json["architecture"])
