@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ALWAYS = ("all", "drained")  # groups that every fleet has, whatever its file says
+
 
 @dataclass(frozen=True, slots=True)
 class SshOptions:
@@ -60,7 +62,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """A fleet. `path` is the file it came from; `shared_directory` is seen by every node under one path."""
+    """A fleet. `path` is the file it came from; `shared_directory` is seen by every node under one path.
+
+    `drained`: nodes that nothing new is started on; no part of the file, an operator's word of the day.
+    """
 
     name: str
     nodes: tuple[Node, ...]
@@ -69,12 +74,15 @@ class Inventory:
     container: Container | None = None
     groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     path: str = ""
+    drained: tuple[str, ...] = ()
 
     def node(self, name: str) -> Node | None:
         return next((node for node in self.nodes if node.name == name), None)
 
     def group(self, name: str) -> tuple[str, ...] | None:
-        """Names of the nodes of a group; `all` always exists."""
+        """Names of the nodes of a group; `all` and `drained` always exist."""
         if name == "all":
             return tuple(node.name for node in self.nodes)
+        if name == "drained":
+            return tuple(node.name for node in self.nodes if node.name in self.drained)
         return dict(self.groups).get(name)

@@ -6,6 +6,7 @@ import argparse
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
 from backend.cli.flag_types import real
+from backend.cli.fleet_selection import add_nodes
 from backend.translation import _
 
 
@@ -13,9 +14,7 @@ def register(commands: Commands) -> None:
     """Declare the commands of this group."""
     parser = add_command(commands, "health", _("show the health of every NPU, problems first"), _health)
     add_inventory(parser)
-    parser.add_argument(
-        "nodes", nargs="*", metavar="NODES", help=_('nodes or node sets, e.g. "n[01-04]" or @rack1')
-    )
+    add_nodes(parser, _('nodes or node sets, e.g. "n[01-04]", rack1 or "!drained" (default: all)'))
     parser.add_argument("--watch", action="store_true", help=_("ask again and again until interrupted"))
     parser.add_argument(
         "--interval", type=_seconds, default=5.0, metavar="S", help=_("seconds between rounds (default 5)")
@@ -46,9 +45,9 @@ def _health(arguments: argparse.Namespace) -> int:
     """Exit code 0: all well; 1: a warning, an alarm or an NPU of unknown state; 4: a node not reached."""
     import asyncio
 
+    from backend.cli.fleet_selection import chosen_names, open_fleet
     from backend.cli.health_rounds import rounds
-    from backend.fleet.inventory_files import find_inventory, load_inventory, node_names
 
-    inventory = load_inventory(find_inventory(arguments.inventory))
-    names = node_names(",".join(arguments.nodes) if arguments.nodes else "@all", inventory)
+    inventory = open_fleet(arguments)
+    names = chosen_names(arguments.nodes, inventory)
     return asyncio.run(rounds(arguments, inventory, names))

@@ -25,15 +25,15 @@ def register(commands: Commands) -> None:
 
 
 def launch(arguments: argparse.Namespace) -> int:
+    from backend.cli.fleet_selection import chosen_names, open_fleet
     from backend.cli.output import print_json, print_line
     from backend.engines.choose import check_all
-    from backend.fleet.inventory_files import find_inventory, load_inventory, node_names
     from backend.recipes.recipe_files import load_recipe
     from backend.runs.run_site_files import create_run, preview
 
-    inventory = load_inventory(find_inventory(arguments.inventory))
+    inventory = open_fleet(arguments)
     recipe = load_recipe(arguments.recipe)
-    wanted = node_names(arguments.nodes, inventory) if arguments.nodes is not None else ()
+    wanted = chosen_names([arguments.nodes], inventory) if arguments.nodes is not None else ()
     for problem in check_all(recipe):
         if problem.severity.value == "warning":
             diagnostics.say_problem(problem)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from backend.fleet.inventory_parse import parse_inventory
 from backend.fleet.inventory_text import inventory_to_toml
 from backend.fleet.node_sets import node_names
+from backend.fleet.whole_files import write_whole
 from backend.inventory import Inventory, SshOptions
-from backend.problems import InputError, LocalError, Problem, Severity
+from backend.problems import InputError, Problem, Severity
 from backend.translation import _
 
 VARIABLE = "NPUDECK_INVENTORY"
@@ -33,8 +33,8 @@ def find_inventory(option: str | None = None) -> str:
         return FILE_NAME
     what = _("there is no inventory: neither --inventory nor ${variable} is given, nor is there ./{file}")
     fix = _(
-        "write {file} (docs/inventory.md), or run `npudeck demo` to try everything on this machine, "
-        "or `npudeck demo fleet --dir DIR` to get a demo fleet with its inventory"
+        "write {file} (`npudeck fleet init`, docs/inventory.md), or run `npudeck demo` to try everything "
+        "on this machine, or `npudeck demo fleet --dir DIR` to get a demo fleet with its inventory"
     )
     problem = Problem(
         "inventory",
@@ -66,22 +66,7 @@ def load_inventory(path: str) -> Inventory:
 
 def save_inventory(inventory: Inventory, path: str) -> None:
     """Atomic: the file is the old one or the new one. Raises `LocalError` when it cannot be written."""
-    target = Path(path)
-    temporary = ""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(inventory_to_toml(inventory))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(target)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        what = _("{path} cannot be written: {error}").format(path=path, error=error.strerror)
-        raise LocalError(Problem("inventory", Severity.ERROR, what)) from error
+    write_whole(path, inventory_to_toml(inventory), field="inventory")
 
 
 def _with_whole_paths(ssh: SshOptions, folder: Path) -> SshOptions:

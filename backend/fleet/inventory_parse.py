@@ -16,7 +16,7 @@ from typing import Any
 
 from backend.fleet.node_sets import expand, node_names
 from backend.fleet.toml_table import TomlTable
-from backend.inventory import Container, Inventory, Node, SshOptions
+from backend.inventory import ALWAYS, Container, Inventory, Node, SshOptions
 from backend.problems import InputError, Problem, Severity
 from backend.translation import _
 
@@ -223,8 +223,7 @@ def _groups(table: TomlTable, inventory: Inventory, found: _Found) -> tuple[tupl
     for name, members in found.groups.items():
         groups[name] = tuple(dict.fromkeys([*groups.get(name, ()), *members]))
     for name in groups:
-        if name == "all" or not _NAME.fullmatch(name):
-            table.problem(
-                name, _("{name!r} cannot name a group").format(name=name), _('"all" means every node')
-            )
+        if name in ALWAYS or not _NAME.fullmatch(name):
+            why = _('"all" means every node, "drained" those that nothing is started on')
+            table.problem(name, _("{name!r} cannot name a group").format(name=name), why)
     return tuple(groups.items())

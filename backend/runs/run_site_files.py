@@ -13,6 +13,7 @@ from backend.clock import RealClock
 from backend.engines.choose import check_all, engine_named
 from backend.engines.stages import LaunchPlan, Site
 from backend.events import RunCreated
+from backend.fleet.drain_files import with_drained
 from backend.fleet.inventory_files import load_inventory, save_inventory
 from backend.fleet.node_code_files import load_node_code
 from backend.inventory import Inventory, Node
@@ -45,7 +46,7 @@ def choose_nodes(
 ) -> tuple[Node, ...]:
     """The nodes of a run in rank order: those named, else the first free ones of the inventory.
 
-    Raises `InputError` when the fleet is too small, `ConflictError` when too few are free.
+    Raises `InputError` when the fleet is too small, `ConflictError` when too few are free, or one is drained.
     """
     if wanted:
         if len(wanted) != recipe.nodes:
@@ -56,6 +57,7 @@ def choose_nodes(
                 fix=_("name as many nodes, or change `nodes` in the recipe"),
                 field="nodes",
             )
+        _refuse_drained(inventory, wanted)
         taken = [name for name in wanted if name in busy]
         if taken:
             raise ConflictError.because(
@@ -73,16 +75,30 @@ def choose_nodes(
             fix=_("lower `nodes`, or add nodes to {path}").format(path=inventory.path),
             field="nodes",
         )
-    free = [node for node in inventory.nodes if node.name not in busy]
+    free = [node for node in inventory.nodes if node.name not in (*busy, *inventory.drained)]
     if len(free) < recipe.nodes:
+        held = _("active runs hold {names}").format(names=", ".join(sorted(set(busy)))) if busy else ""
+        out = _("{names} drained").format(names=", ".join(inventory.drained)) if inventory.drained else ""
         raise ConflictError.because(
             _("{have} of {all} nodes are free, the recipe uses {need}").format(
                 have=len(free), all=len(inventory.nodes), need=recipe.nodes
             ),
-            _("active runs hold {names}").format(names=", ".join(sorted(set(busy)))),
+            "; ".join(part for part in (held, out) if part),
             _("wait, stop a run (`npudeck stop RUN`), or name nodes with --nodes"),
         )
     return tuple(free[: recipe.nodes])
+
+
+def _refuse_drained(inventory: Inventory, wanted: Sequence[str]) -> None:
+    drained = [name for name in wanted if name in inventory.drained]
+    if drained:
+        names = ",".join(drained)
+        raise ConflictError.because(
+            _("{names} drained").format(names=names),
+            _("nothing new is started on a node that an operator took out of service (`npudeck fleet list`)"),
+            _("name other nodes, or put it back: npudeck fleet undrain {names}").format(names=names),
+            field="nodes",
+        )
 
 
 def busy_nodes(store: RunStore, inventory: Inventory) -> tuple[str, ...]:
@@ -122,7 +138,7 @@ def create_run(
     """
     with (state_directory() / "launch.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _create_run(store, recipe, inventory, wanted)
+        return _create_run(store, recipe, with_drained(inventory, state_directory()), wanted)
 
 
 def _create_run(store: RunStore, recipe: Recipe, inventory: Inventory, wanted: Sequence[str]) -> RunCreated:
