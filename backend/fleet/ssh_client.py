@@ -11,6 +11,7 @@ from asyncssh.constants import OPEN_CONNECT_FAILED
 
 from backend.fleet.ssh_channel_client import SshChannel
 from backend.fleet.ssh_errors_client import lost
+from backend.fleet.ssh_jumps_client import SshJumps
 from backend.fleet.ssh_link_client import SshLink
 from backend.fleet.ssh_login_client import Target, login
 from backend.fleet.transport import Channel, Completed
@@ -18,7 +19,7 @@ from backend.inventory import Node, SshOptions
 from backend.problems import NodeError, Problem, Severity
 from backend.translation import _
 
-JUMP_LOGINS = 8  # logins at once through one jump host: they all cost the same machine
+MAX_OUTPUT_BYTES = 64 << 20  # of a command that runs to its end; a node may be broken, or somebody else's
 
 
 class SshTransport:
@@ -32,8 +33,7 @@ class SshTransport:
         self._ssh = ssh
         self._connecting = asyncio.Semaphore(max_connecting)
         self._links: dict[Target, SshLink] = {}
-        self._jumps: dict[str, SshLink] = {}
-        self._jump_logins: dict[str, asyncio.Semaphore] = {}
+        self._jumps = SshJumps(ssh)
         self._closed = False
 
     async def run(
@@ -70,7 +70,7 @@ class SshTransport:
         """End every connection and every attempt; the transport is of no use afterwards."""
         self._closed = True
         await asyncio.gather(*(link.close() for link in self._links.values()))
-        await asyncio.gather(*(link.close() for link in self._jumps.values()))
+        await self._jumps.close()
 
     def _link(self, node: Node) -> SshLink:
         if self._closed:
@@ -81,27 +81,8 @@ class SshTransport:
         return self._links[target]
 
     async def _login(self, target: Target) -> asyncssh.SSHClientConnection:
-        async def via(jump: str) -> asyncssh.SSHClientConnection:
-            return await self._jump(jump, ())
-
         async with self._connecting:
-            return await login(target, self._ssh, via)
-
-    async def _jump(self, spec: str, behind: tuple[str, ...]) -> asyncssh.SSHClientConnection:
-        """The shared connection to a jump host, or to the last of a chain "a,b"."""
-        if spec not in self._jumps:
-            self._jumps[spec] = SshLink(lambda: self._login_jump(spec, behind))
-        return await self._jumps[spec].connection()
-
-    async def _login_jump(self, spec: str, behind: tuple[str, ...]) -> asyncssh.SSHClientConnection:
-        before, _comma, last = spec.strip().rpartition(",")
-        passed = (*behind, spec)
-
-        async def via(jump: str) -> asyncssh.SSHClientConnection | None:
-            # `Host *` with a ProxyJump names the jump host as its own jump host: it is reached directly
-            return None if jump in passed else await self._jump(jump, passed)
-
-        return await login(_jump_target(last, before or None), self._ssh, via)
+            return await login(target, self._ssh, self._jumps.via)
 
     async def _start(
         self, link: SshLink, node: Node, argv: Sequence[str]
@@ -143,27 +124,34 @@ async def _finish(process: asyncssh.SSHClientProcess[bytes], node: Node, stdin: 
         if stdin:
             process.stdin.write(stdin)
         process.stdin.write_eof()
+        stdout, stderr = await _both(process, node)
         done = await process.wait(check=False)
     except (OSError, asyncssh.Error) as error:
         raise lost(node.name, _("the link was lost: {error}").format(error=error)) from error
     if done.returncode is None:
         raise lost(node.name, _("the link was lost before the command ended"))
-    return Completed(done.returncode, bytes(done.stdout or b""), bytes(done.stderr or b""))  # type: ignore[arg-type]
+    return Completed(done.returncode, stdout, stderr)
 
 
-def _jump_target(hop: str, chain: str | None) -> Target:
-    """`user@host:port` of one jump host, as `ProxyJump` writes it."""
-    user, _at, place = hop.strip().rpartition("@")
-    host, colon, port = place.rpartition(":")
-    if not colon or place.endswith("]") or not port.isdigit():
-        host, port = place, ""
-    return Target(
-        _("jump host {host}").format(host=place),
-        host.strip("[]"),
-        int(port) if port else None,
-        user or None,
-        chain,
-    )
+async def _both(process: asyncssh.SSHClientProcess[bytes], node: Node) -> tuple[bytes, bytes]:
+    """Everything on stdout and stderr. Raises `NodeError` for more than is sane."""
+    said: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
+
+    async def read(name: str) -> None:
+        stream = getattr(process, name)
+        while data := await stream.read(1 << 16):
+            said[name] += data
+            if len(said["stdout"]) + len(said["stderr"]) > MAX_OUTPUT_BYTES:
+                what = _("the node said more than {size} MB").format(size=MAX_OUTPUT_BYTES >> 20)
+                raise NodeError(Problem(node.name, Severity.ERROR, what))
+
+    readers = [asyncio.ensure_future(read(name)) for name in said]
+    try:
+        await asyncio.gather(*readers)
+    finally:
+        for reader in readers:
+            reader.cancel()
+    return bytes(said["stdout"]), bytes(said["stderr"])
 
 
 def _late(node: Node, timeout_s: float) -> NodeError:

@@ -29,6 +29,7 @@ class LoopbackHost:
         self._server: Any = None
         self._connections: set[Any] = set()
         self._children: set[asyncio.subprocess.Process] = set()
+        self._handlers: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
         directory = self.directory / "ssh"
@@ -88,6 +89,8 @@ class LoopbackHost:
         for child in list(self._children):
             _kill_group(child, signal.SIGKILL)
             await child.wait()
+        if self._handlers:
+            await asyncio.wait(self._handlers, timeout=5)
 
     def node(self, name: str = "n01") -> Node:
         work = self.directory / "work"
@@ -107,6 +110,10 @@ class LoopbackHost:
 
     async def _process(self, process: Any) -> None:
         self.commands.append(process.command)
+        handler = asyncio.current_task()
+        assert handler
+        self._handlers.add(handler)
+        handler.add_done_callback(self._handlers.discard)
         child = await asyncio.create_subprocess_exec(
             "/bin/sh",
             "-c",
@@ -129,6 +136,8 @@ class LoopbackHost:
         await asyncio.wait([pumps], timeout=1)
         for task in (feeding, gone, pumps, ended):
             task.cancel()
+        # a pipe with unread output never ends by itself
+        child._transport.close()  # type: ignore[attr-defined]
         self._children.discard(child)
         code = child.returncode
         if code is not None and code < 0:

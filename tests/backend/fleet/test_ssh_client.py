@@ -10,7 +10,8 @@ import asyncssh
 import pytest
 from loopback_ssh import LoopbackHost
 
-from backend.fleet.ssh_client import SshTransport, _jump_target
+from backend.fleet.ssh_client import SshTransport
+from backend.fleet.ssh_jumps_client import jump_target
 from backend.inventory import Node
 from backend.problems import HostKeyError, NodeError, NodeUnreachableError
 
@@ -33,6 +34,17 @@ async def test_stdin_is_binary_and_ends(transport: SshTransport, node: Node) -> 
     data = bytes(range(256)) * 4096
     assert (await transport.run(node, ["cat"], stdin=data)).stdout == data
     assert (await transport.run(node, ["cat"])).stdout == b""
+
+
+async def test_endless_output_ends_and_the_node_still_answers(
+    transport: SshTransport, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.fleet.ssh_client.MAX_OUTPUT_BYTES", 1 << 20)
+    with pytest.raises(NodeError, match="said more than 1 MB"):
+        await transport.run(node, ["yes"])
+    with pytest.raises(NodeError, match="said more than 1 MB"):
+        await transport.run(node, ["sh", "-c", "exec yes >&2"])
+    assert (await transport.run(node, ["echo", "there"])).text() == "there\n"
 
 
 async def test_one_login_serves_many_calls(transport: SshTransport, node: Node, host: LoopbackHost) -> None:
@@ -239,10 +251,10 @@ async def test_closed_transport_refuses(transport: SshTransport, node: Node) -> 
 
 
 def test_jump_host_spelling() -> None:
-    assert (_jump_target("ops@gate:2222", None).host, _jump_target("ops@gate:2222", None).port) == (
+    assert (jump_target("ops@gate:2222", None).host, jump_target("ops@gate:2222", None).port) == (
         "gate",
         2222,
     )
-    assert _jump_target("ops@gate", None).user == "ops"
-    assert _jump_target("[fe80::1]:22", None).host == "fe80::1"
-    assert _jump_target("[fe80::1]", None).port is None
+    assert jump_target("ops@gate", None).user == "ops"
+    assert jump_target("[fe80::1]:22", None).host == "fe80::1"
+    assert jump_target("[fe80::1]", None).port is None
