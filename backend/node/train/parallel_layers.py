@@ -70,7 +70,11 @@ class ColumnParallelLinear(nn.Module):
         self.bias = empty_parameter(local_outputs) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(copy_to_group(x, self.group), self.weight, self.bias)
+        return F.linear(self.enter(x), self.weight, self.bias)
+
+    def enter(self, x: Tensor) -> Tensor:
+        """The input as every rank's rows take it; backward adds up what all of them send back."""
+        return copy_to_group(x, self.group)
 
 
 class RowParallelLinear(nn.Module):
@@ -82,7 +86,11 @@ class RowParallelLinear(nn.Module):
         self.weight = empty_parameter(outputs, local_inputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return add_over_group(F.linear(x, self.weight), self.group)
+        return self.leave(F.linear(x, self.weight))
+
+    def leave(self, partial: Tensor) -> Tensor:
+        """The output from the partial results of the ranks' columns."""
+        return add_over_group(partial, self.group)
 
 
 class VocabParallelEmbedding(nn.Module):
