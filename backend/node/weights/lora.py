@@ -2,8 +2,8 @@
 
 bf16: the product summed in fp32 and rounded to bf16, times s in bf16, the sum in bf16. fp16: product and
 scale in fp32, rounded to fp16, the sum in fp16. The product is a chain of fused multiply-adds over the rank
-on every machine; a processor with instructions for bf16 lets torch add in pairs instead, and a few of 10^6
-values of the product then end one last digit away.
+on every machine and for every cut of the weights. In torch that depends on processor and shape: one with
+instructions for bf16 may add in pairs, and a few of 10^6 values of the product then end one last digit away.
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ UP = ".lora_B.default.weight"
 BASE = ".base_layer"
 _WEIGHT = ".weight"
 # Values of a block: it stays in the cache.
-_BLOCK = 1 << 15
-# Multiplications of a product up to which OpenBLAS works on one thread.
-_TILE = 1 << 18
-_COLUMNS = 64
+_BLOCK = 1 << 16
 # What torch makes of any NaN.
 _NAN = 0x7FC0
 
@@ -56,26 +53,28 @@ def merged(base: Array, down: Array, up: Array, scale: float) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(out), step):
             rows = slice(start, start + step)
-            product = _product(_wide(up.data[rows], up.dtype), right)
+            product = _product(_wide(up.data[rows], up.dtype), right, up.dtype)
             change = _scaled(product, np.float32(scale), up.dtype)
             change += _wide(base.data[rows], base.dtype)
             out[rows] = _rounded(change, base.dtype)
     return Array(out, base.dtype)
 
 
-def _product(left: Values, right: Values) -> Values:
-    """`left` @ `right` in fp32, in tiles for which the library starts no threads of its own: callers have
-    theirs. Never a vector alone, or a few columns, for which it would add in another order."""
+def _product(left: Values, right: Values, dtype: str) -> Values:
+    """`left` @ `right` in fp32 of values that were `dtype`, added up in the order of the rank and rounded once
+    for each. A library for matrices adds in an order of its own, which depends on the processor and on the
+    shape: a piece of the weights would not come out as in the whole."""
     import numpy as np
 
-    if len(left) == 1:
-        return _product(np.concatenate([left, left]), right)[:1]
-    out = np.empty((len(left), right.shape[1]), np.float32)
-    wide = max(1, _TILE // (left.size * _COLUMNS)) * _COLUMNS
-    width = right.shape[1]
-    starts = [start for start in range(0, width, wide) if start == 0 or width - start >= _COLUMNS]
-    for start, stop in zip(starts, [*starts[1:], width]):
-        np.matmul(left, right[:, start:stop], out=out[:, start:stop])
+    out = np.zeros((len(left), right.shape[1]), np.float32)
+    # What two numbers of 16 bits make fits fp32; what two of fp32 make fits fp64.
+    wide = np.float64 if dtype == FP32 else np.float32
+    held = np.empty(out.shape, wide)
+    for column, row in zip(left.T.astype(wide, copy=False), right.astype(wide, copy=False)):
+        np.multiply(column[:, None], row, out=held)
+        np.add(out, held, out=held if wide is np.float64 else out)
+        if wide is np.float64:
+            out[...] = held
     return out
 
 

@@ -59,10 +59,41 @@ def test_blocks_of_rows_join_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> No
         array(torch.randn(shape, generator=chance).bfloat16()) for shape in ((37, 200), (4, 200), (37, 4))
     )
     whole = merged(base, down, up, 2.0)
-    for values, multiplications in ((1000, 1 << 18), (7400, 2000), (200, 1 << 18), (400, 1000)):
+    for values in (1000, 7400, 200, 400):
         monkeypatch.setattr("backend.node.weights.lora._BLOCK", values)
-        monkeypatch.setattr("backend.node.weights.lora._TILE", multiplications)
         assert merged(base, down, up, 2.0).data.tobytes() == whole.data.tobytes()
+
+
+def chain(up: Any, down: Any) -> Any:
+    """The product as fused multiply-adds in the order of the rank. fp64 holds a product of two fp32."""
+    sums = torch.zeros(up.shape[0], down.shape[1])
+    for place in range(up.shape[1]):
+        sums = (sums.double() + up[:, place : place + 1].double() * down[place].double()).float()
+    return sums
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("rank", [1, 3, 8, 16, 64])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (4, 8), (40, 24), (16, 64), (7, 130)])
+def test_the_product_is_the_same_on_every_machine(dtype: Any, rank: int, rows: int, columns: int) -> None:
+    chance = torch.Generator().manual_seed(rank)
+    down, up = (torch.randn(shape, generator=chance).to(dtype) for shape in ((rank, columns), (rows, rank)))
+    # fp32 shows every digit of what the adapter's dtype rounds
+    base = torch.zeros(rows, columns)
+    wanted = chain(up, down).to(dtype).float()
+    assert merged(array(base), array(down), array(up), 1.0).data.tobytes() == array(wanted).data.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_a_cut_of_the_weights_is_merged_as_in_the_whole(dtype: Any) -> None:
+    chance = torch.Generator().manual_seed(2)
+    base, down, up = (
+        torch.randn(shape, generator=chance).to(dtype) for shape in ((96, 72), (16, 72), (96, 16))
+    )
+    whole = merged(array(base), array(down), array(up), 2.0).data.reshape(96, 72)
+    for rows, columns in ((slice(8, 12), slice(0, 72)), (slice(0, 96), slice(64, 72)), (slice(5, 6),) * 2):
+        cut = merged(array(base[rows, columns]), array(down[:, columns]), array(up[rows]), 2.0)
+        assert cut.data.tobytes() == whole[rows, columns].tobytes()
 
 
 def test_an_adapter_of_zeros_changes_nothing() -> None:
