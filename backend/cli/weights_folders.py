@@ -22,7 +22,6 @@ _SHOWN_NAMES = 5
 def explained(path: str, wanted: str, field: str) -> JobError | None:
     """What is wrong with a folder to read from, as far as it is not in its files: no such one, a file, no
     permission, another kind. `wanted`: MODEL, TREE, PEFT, EITHER (of the first two) or ANY."""
-    from backend.node.job_lines import JobError
 
     folder = Path(path)
     try:
@@ -31,9 +30,7 @@ def explained(path: str, wanted: str, field: str) -> JobError | None:
     except FileNotFoundError:
         return _absent(folder, field)
     except NotADirectoryError:
-        above = folder if folder.is_file() else next(one for one in folder.parents if one.is_file())
-        fix = _("give its folder, {path}").format(path=above.parent)
-        return JobError(field, _("{path} is a file").format(path=above), _("a folder is wanted"), fix)
+        return _no_folder(folder, field)
     except PermissionError as error:
         return forbidden(folder, error, field)
     except OSError:
@@ -44,6 +41,18 @@ def explained(path: str, wanted: str, field: str) -> JobError | None:
 def is_of_another_kind(path: str, wanted: str) -> bool:
     """Whether a folder is certainly something else."""
     return _kind(entries(Path(path)), wanted) not in (wanted, _UNKNOWN)
+
+
+def _no_folder(path: Path, field: str) -> JobError:
+    """A file, or a path below one; or what is neither file nor folder, as a device."""
+    from backend.node.job_lines import JobError
+
+    above = next(one for one in (path, *path.parents) if one.exists())
+    why = _("a folder is wanted")
+    if not above.is_file():
+        return JobError(field, _("{path} is not a folder").format(path=above), why)
+    fix = _("give its folder, {path}").format(path=above.parent)
+    return JobError(field, _("{path} is a file").format(path=above), why, fix)
 
 
 def _absent(folder: Path, field: str) -> JobError:

@@ -123,11 +123,11 @@ def _check_directories(job: ConversionJob) -> None:
     """The result never goes into what it is made from, nor takes its place."""
     output = os.path.realpath(job.output_directory)
     for name in _SOURCES:
-        source = getattr(job, name)
-        if not source:
+        given = getattr(job, name)
+        if not given:
             continue
-        source = os.path.realpath(source)
+        source = os.path.realpath(given)
         if source == output or source.startswith(output + os.sep):
             what = _("{path} is what the weights are made from").format(path=job.output_directory)
-            why = _("{name} is this folder, or lies in it").format(name=name)
+            why = _("{path} is this folder, or lies in it").format(path=given)
             raise JobError("output_directory", what, why, _("give another folder"))

@@ -91,6 +91,17 @@ def test_the_right_kind_is_not_spoken_of(kinds: Path, name: str, wanted: str) ->
     assert explained(str(kinds / name), wanted, "field") is None
 
 
+@pytest.mark.parametrize("command", ["inspect", "check-files", "to-megatron"])
+def test_what_is_neither_file_nor_folder_is_said(npudeck: Npudeck, tmp_path: Path, command: str) -> None:
+    """A device, a pipe, a socket."""
+    os.mkfifo(tmp_path / "pipe")
+    rest = ("out", *LAYOUT) if command == "to-megatron" else ()
+    for path in ("/dev/null", tmp_path / "pipe", tmp_path / "pipe" / "below"):
+        code, out, err = npudeck(command, path, *rest)
+        assert (code, out) == (3, "")
+        assert f"{str(path).replace('/below', '')} is not a folder\n" in err
+
+
 def test_a_folder_that_is_two_is_what_is_wanted(kinds: Path) -> None:
     (kinds / "hf" / TRACKER).write_text("1")
     assert explained(str(kinds / "hf"), MODEL, "") is explained(str(kinds / "hf"), TREE, "") is None
