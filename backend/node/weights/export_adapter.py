@@ -28,6 +28,7 @@ from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, 
 from backend.node.weights.rank_copies import notes_on_halves
 from backend.node.weights.tally import Tally
 from backend.node.weights.tensor_cuts import place_of, source
+from backend.node.weights.tree_agreement import check_heads
 from backend.node.weights.tree_plan import plan_rank
 
 __all__ = ["Outcome", "Progress", "run"]
@@ -112,6 +113,7 @@ class _Adapter:
                 found=sum(tree.layout.layers_per_stage), wanted=model.layers
             )
             raise JobError(LORA, what, "", _("give the folder of the model it was trained on"))
+        check_heads(tree, model)
         self._of = self._modules()
         self._modules_by_name: Dict[str, Tuple[Module, bool]] = {}
         for module in modules_of(model):

@@ -23,7 +23,7 @@ def unequal_norms(tree: MegatronTree) -> Iterator[str]:
     for pp_rank in range(tree.layout.pp):
         for name in tree.names(0, pp_rank):
             if name.endswith(_NORMS) and _differs(tree, pp_rank, name):
-                yield _placed(tree, pp_rank, name)
+                yield placed(tree, 0, pp_rank, name)
 
 
 def unequal_halves(adapter: MegatronTree) -> Iterator[str]:
@@ -43,7 +43,7 @@ def unequal_halves(adapter: MegatronTree) -> Iterator[str]:
                 continue
             module = name[: -len(half)].rpartition(".")[2]
             if (half == UP) is (module in by_columns) and _differs(adapter, pp_rank, name):
-                yield _placed(adapter, pp_rank, name)
+                yield placed(adapter, 0, pp_rank, name)
 
 
 def notes_on_copies(tree: MegatronTree) -> List[str]:
@@ -76,5 +76,6 @@ def _differs(tree: MegatronTree, pp_rank: int, name: str) -> bool:
     return any(compare(first, other) is not None for other in others)
 
 
-def _placed(tree: MegatronTree, pp_rank: int, name: str) -> str:
-    return f"{os.path.basename(os.path.dirname(tree.folder.ranks[0, pp_rank]))}/{name}"
+def placed(tree: MegatronTree, tp_rank: int, pp_rank: int, name: str) -> str:
+    """A tensor's name with the folder of its rank: "mp_rank_00_001/model/…"."""
+    return f"{os.path.basename(os.path.dirname(tree.folder.ranks[tp_rank, pp_rank]))}/{name}"

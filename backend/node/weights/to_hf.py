@@ -34,6 +34,7 @@ from backend.node.weights.tally import Tally
 from backend.node.weights.tensor_blocks import source_plan
 from backend.node.weights.tensor_source import Produce, TensorSource
 from backend.node.weights.to_megatron import stored_dtype
+from backend.node.weights.tree_agreement import check_own_head, notes_on_agreement
 from backend.node.weights.tree_parts import TreeParts
 
 __all__ = ["Outcome", "Progress", "run"]
@@ -62,6 +63,7 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
         return current
     model = read_model(like.config, _LIKE)
     parts = TreeParts(tree, model)
+    check_own_head(tree, model)
     dtype = job.dtype or model.dtype or stored_dtype(tree.rank(0, 0))
     plan = plan_hf(model, dtype)
     shards = cut_into_shards(plan, job.max_shard_bytes)
@@ -71,6 +73,7 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     copied_bytes = sum(os.path.getsize(path) for path in companions)
     weights_manifest.check_output(job, sources, plan.nbytes + copied_bytes)
     notes += say_all(tell, notes_on_changes(job.megatron_directory) + notes_on_copies(tree))
+    notes += say_all(tell, notes_on_agreement(tree, model))
     if job.dry_run:
         described = [
             {"path": shard.name, "tensors": len(shard.tensors), "bytes": shard.nbytes} for shard in shards

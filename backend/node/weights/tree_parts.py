@@ -12,6 +12,7 @@ from backend.node.weights.layout import check_division
 from backend.node.weights.megatron_tree import MegatronTree
 from backend.node.weights.model import Model
 from backend.node.weights.tensor_cuts import Place, place_of
+from backend.node.weights.tree_agreement import check_heads
 from backend.node.weights.tree_plan import Entry, plan_rank
 from backend.node.weights.weights_check import check_rank
 
@@ -63,6 +64,7 @@ class TreeParts:
                 found=self.layers, wanted=self.model.layers
             )
             raise JobError(tree.field, what, "", _("give the config of the model that was trained"))
+        check_heads(tree, self.model)
         check_division(self.model, tree.layout.tp)
 
     def _rows(self) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterable, Iterator, NamedTuple, Optional, Tuple, Union
+from typing import Dict, Iterator, NamedTuple, Optional, Tuple, Union
 
-from backend.node.weights.array_compare import compare
 from backend.node.weights.aside import no_such_folder
 from backend.node.weights.families import mapping
 from backend.node.weights.gathering import Gathered, one_of
@@ -16,8 +15,8 @@ from backend.node.weights.model import Model
 from backend.node.weights.rank_copies import unequal_norms
 from backend.node.weights.tensor_blocks import source_plan
 from backend.node.weights.tensor_source import nbytes_of
+from backend.node.weights.tree_agreement import unequal_heads
 from backend.node.weights.tree_folder import is_tree
-from backend.node.weights.tree_formats import FORMATS
 from backend.node.weights.tree_parts import TreeParts
 
 Weights = Union[HfFolder, MegatronTree]
@@ -91,25 +90,8 @@ def unequal_copies(tree: MegatronTree) -> Iterator[str]:
     """Tensors that several ranks hold, and that are not the same on all of them: norms, which every tensor
     parallel rank has whole, and the last stage's copy of a tied embedding. Raises JobError."""
     yield from unequal_norms(tree)
-    yield from _unequal_heads(tree)
-
-
-def _unequal_heads(tree: MegatronTree) -> Iterator[str]:
-    last = tree.layout.pp - 1
-    if last == 0 or tree.args.get("untie_embeddings_and_output_weights") is not False:
-        return
-    names = FORMATS[tree.format]
-    for tp_rank in range(tree.layout.tp):
-        embedding = _ending(tree.names(tp_rank, 0), names.names["embedding"])
-        copy = _ending(tree.names(tp_rank, last), names.tied_head)
-        if embedding and copy:
-            first = one_of(tree.rank(tp_rank, 0), embedding)
-            if compare(first, one_of(tree.rank(tp_rank, last), copy)) is not None:
-                yield f"{_rank_name(tree, tp_rank, last)}/{copy}"
-
-
-def _ending(names: Iterable[str], path: str) -> str:
-    return next((name for name in names if name.endswith("/" + path)), "")
+    if tree.args.get("untie_embeddings_and_output_weights") is False:
+        yield from unequal_heads(tree)
 
 
 def _rank_name(tree: MegatronTree, tp_rank: int, pp_rank: int) -> str:
