@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from gettext import gettext as _
 from typing import TYPE_CHECKING, Any, Dict, List, Union
 
@@ -22,6 +23,7 @@ CONFIG = "config.json"
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 SINGLE = ("model.safetensors", "pytorch_model.bin")
 _WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx")
+_SHARD = re.compile(r"(model|pytorch_model)-\d{5,6}-of-\d{5,6}\.(safetensors|bin)")
 _WEIGHT_INDEXES = (".safetensors.index.json", ".bin.index.json")
 
 _File = Union[SafetensorsFile, PtFile]
@@ -82,6 +84,12 @@ class HfFolder:
             if os.path.isfile(path):
                 self._take(path)
                 return [path]
+        shards = sorted(name for name in os.listdir(self.directory) if _SHARD.fullmatch(name))
+        if shards:
+            index = INDEXES[0] if shards[0].endswith(".safetensors") else INDEXES[1]
+            what = _("{name} is missing in {directory}").format(name=index, directory=self.directory)
+            why = _("{shard} is one of several files, and the index says which").format(shard=shards[0])
+            raise JobError(self._field, what, why, _("fetch the index too"))
         what = _("there are no weights in {directory}").format(directory=self.directory)
         why = _("looked for {names}").format(names=", ".join(INDEXES + SINGLE))
         raise JobError(self._field, what, why, _("give the folder that holds config.json and the weights"))

@@ -95,7 +95,7 @@ class MegatronTree:
     def _open(self, rank: Tuple[int, int]) -> PtFile:
         if rank not in self._files:
             try:
-                self._files[rank] = PtFile(self.folder.ranks[rank])
+                self._files[rank] = PtFile(self.folder.ranks[rank], self.field)
             except FileNotFoundError as error:
                 what = _("no such file: {path}").format(path=self.folder.ranks[rank])
                 raise JobError(self.field, what, _("the checkpoint is not whole")) from error

@@ -8,6 +8,8 @@ import re
 from gettext import gettext as _
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
+from backend.node.weights.tensor_file import POINTER
+
 CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 # One of these lines is the vocabulary of a tokenizer.
@@ -16,7 +18,6 @@ VOCABULARIES = (("tokenizer.json",), ("tokenizer.model",), ("vocab.json", "merge
 USUAL = ("generation_config.json", "special_tokens_map.json")
 
 _RELATIVE_IMPORT = re.compile(r"^[ \t]*from[ \t]+\.(\w+)[ \t]+import\b", re.MULTILINE)
-_POINTER = b"version https://git-lfs"
 
 
 class Wanted(NamedTuple):
@@ -55,7 +56,7 @@ def fault_of(path: str) -> str:
     if os.path.getsize(path) == 0:
         return _("it is empty")
     with open(path, "rb") as stream:
-        if stream.read(len(_POINTER)) == _POINTER:
+        if stream.read(len(POINTER)) == POINTER:
             return _("it is only a pointer of git-lfs: fetch the file itself")
     if not path.endswith(".json"):
         return ""

@@ -40,6 +40,8 @@ class PtFile:
         try:
             self._file = TensorFile(path)
             file = self._file
+            if file.is_pointer:
+                raise Refused(_("it is only a pointer of git-lfs, not the file itself"))
             self._archive = PtLegacy(file) if is_legacy(file) else PtArchive(path, file)
             parts = structure_of(self._archive.content)
             self._starts = {name: self._start(name, tensor) for name, tensor in parts.tensors.items()}

@@ -83,6 +83,8 @@ class SafetensorsFile:
 
 def _entries(file: TensorFile) -> Dict[str, _Entry]:
     """Tensors by name, in the order of their bytes. Raises ValueError."""
+    if file.is_pointer:
+        raise ValueError(_("it is only a pointer of git-lfs, not the file itself"))
     length = int.from_bytes(file.read(0, 8), "little")
     if file.size < 8 or length > min(_MAX_HEADER, file.size - 8):
         raise ValueError(_("it is not a safetensors file, or is truncated"))

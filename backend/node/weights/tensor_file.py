@@ -18,6 +18,8 @@ from backend.node.weights.arrays import ITEM_BYTES, STORAGE, Array
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# How a file begins that git-lfs has put in place of the real one.
+POINTER = b"version https://git-lfs"
 # As much as the pickles before the tensors of an old file may take.
 _MAX_HEAD = 64 << 20
 
@@ -34,6 +36,11 @@ class TensorFile:
         self.path = path
         self._stream = open(path, "rb", buffering=0)  # noqa: SIM115
         self.size = os.fstat(self._stream.fileno()).st_size
+
+    @property
+    def is_pointer(self) -> bool:
+        """Whether it is not the file, and only says where git-lfs finds it. Raises OSError."""
+        return self.read(0, len(POINTER)) == POINTER
 
     @property
     def buffer(self) -> bytes:

@@ -77,9 +77,8 @@ def find_tree(root: str, field: str = "megatron_directory") -> TreeFolder:
     directory, iteration = _newest(root, field)
     if not os.path.isdir(directory):
         what = _("no such folder: {path}").format(path=directory)
-        raise JobError(
-            field, what, _("{name} names it").format(name=TRACKER), _("the checkpoint is not whole")
-        )
+        why = _("{name} names it").format(name=TRACKER)
+        raise JobError(field, what, why, _("write the number of a checkpoint that is there into that file"))
     ranks: Dict[Tuple[int, int], str] = {}
     with_stage = set()
     for name in sorted(os.listdir(directory)):

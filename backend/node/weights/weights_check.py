@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Dict, Iterable, List, Mapping, Tuple
 
 from backend.node.job_lines import JobError
@@ -54,7 +55,7 @@ def check_rank(plan: RankPlan, source: TensorSource, path: str, field: str = "me
         raise JobError(field, what, why)
     _check_missing(wanted, present, field, _("convert the weights again"), path)
     _check_surplus(present - set(wanted), field, path)
-    _check_shapes(wanted, source, field, _("the checkpoint's args say another size"), path)
+    _check_shapes(wanted, source, field, _("config.json or the checkpoint's args say another size"), path)
 
 
 def check_same_model(found: Model, expected: Model, directory: str, field: str = "hf_directory") -> List[str]:
@@ -110,18 +111,22 @@ def _check_missing(
     found = set(present)
     missing = [name for name in wanted if name not in found]
     if missing:
-        what = _("{count} tensors are missing, the first is {name}").format(
-            count=len(missing), name=missing[0]
+        text = ngettext(
+            "the tensor {name} is missing", "{count} tensors are missing, the first is {name}", len(missing)
         )
+        what = text.format(count=len(missing), name=missing[0])
         raise JobError(field, _at(what, path), _("the model would not be whole"), fix)
 
 
 def _check_surplus(names: Iterable[str], field: str, path: str = "") -> None:
     surplus = sorted(names)
     if surplus:
-        what = _("{count} tensors have no place in the model, the first is {name}").format(
-            count=len(surplus), name=surplus[0]
+        text = ngettext(
+            "the tensor {name} has no place in the model",
+            "{count} tensors have no place in the model, the first is {name}",
+            len(surplus),
         )
+        what = text.format(count=len(surplus), name=surplus[0])
         raise JobError(field, _at(what, path), _("leaving them out would change the model"))
 
 

@@ -146,7 +146,8 @@ def test_a_missing_rank_folder(tree: Path, tmp_path: Path) -> None:
 
 def test_a_truncated_rank_file(tree: Path, tmp_path: Path) -> None:
     os.truncate(rank_file(tree), 5000)
-    to_model(tmp_path, "cannot read .*mp_rank_01_001")
+    error = to_model(tmp_path, "cannot read .*mp_rank_01_001")
+    assert error.field == "megatron_directory"
 
 
 @pytest.mark.parametrize("name", ["mp_rank_02_000", "mp_rank_00_002", "mp_rank_00"])

@@ -122,6 +122,26 @@ def test_truncated_weights_are_refused(tmp_path: Path, ending: str, kept: int) -
     assert error.fix
 
 
+@pytest.mark.parametrize("ending", [".safetensors", ".bin"])
+def test_shards_without_their_index_are_said(tmp_path: Path, ending: str) -> None:
+    folder = folder_with(tmp_path, ending, True)
+    index = folder / f"{NAMES[ending]}{ending}.index.json"
+    index.unlink()
+    error = refused(folder)
+    assert (error.what, error.fix) == (f"{index.name} is missing in {folder}", "fetch the index too")
+    assert error.why.startswith(f"{NAMES[ending]}-00001-of-00002{ending} is one of several files")
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".bin"])
+def test_a_pointer_in_place_of_weights_is_said(tmp_path: Path, ending: str) -> None:
+    folder = folder_with(tmp_path, ending, False)
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 5\n"
+    (folder / f"{NAMES[ending]}{ending}").write_text(text)
+    error = refused(folder)
+    assert error.why == "it is only a pointer of git-lfs, not the file itself"
+    assert error.fix.startswith("fetch ")
+
+
 def test_weights_are_told_from_other_files() -> None:
     weights = ("model.safetensors", "pytorch_model.bin", "pytorch_model.bin.index.json", "a.pth")
     others = ("config.json", "tokenizer.model", "tokenizer.json", "modeling_x.py", "merges.txt")

@@ -121,7 +121,7 @@ def test_a_rank_without_a_tensor_is_refused() -> None:
     del source.infos["model/decoder.layers.2.mlp.linear_fc1.weight"]
     with pytest.raises(JobError) as caught:
         check_rank(plan, source, "rank.pt")
-    assert caught.value.what.startswith("rank.pt: 1 tensors are missing")
+    assert caught.value.what.startswith("rank.pt: the tensor model/")
 
 
 def test_a_rank_with_more_or_other_tensors_is_refused() -> None:
