@@ -1,4 +1,4 @@
-"""`npudeck parse`: what the console would read out of a saved `npu-smi info` or training log."""
+"""`npudeck parse`: what the console would read out of a tool's saved answer or a training log."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from backend.problems import InputError
 from backend.translation import _
 
 if TYPE_CHECKING:
-    from backend.events import DeviceReading
-    from backend.probes.npu_smi_info import NpuSmiInfo
     from backend.telemetry.log_records import LogRecord
 
 _PIECE = 1 << 20
+_MOST_BYTES = 32 << 20
 
 
 def register(commands: Commands) -> None:
@@ -28,7 +27,9 @@ def register(commands: Commands) -> None:
         description=_("Read saved output as the console reads it."),
     )
     kinds = group.add_subparsers(title=_("what to read"), dest="kind", metavar=_("KIND"), required=True)
-    parser = add_command(kinds, "npu-smi", _("read the output of `npu-smi info`"), _parse_npu_smi)
+    parser = add_command(
+        kinds, "npu-smi", _("read an answer of npu-smi or hccn_tool, or a version file"), _parse_npu_smi
+    )
     _add_file(parser)
     parser = add_command(kinds, "log", _("read a training log"), _parse_log)
     _add_file(parser)
@@ -40,15 +41,27 @@ def _add_file(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_npu_smi(arguments: argparse.Namespace) -> int:
-    from backend.cli import output
-    from backend.probes.npu_smi_info import parse
+    from backend.cli import parse_report
+    from backend.probes.recognise import read
 
-    info = parse(b"".join(_pieces(arguments.file)).decode("utf-8", "replace"))
-    if arguments.json:
-        output.print_json(_npu_smi_json(info))
-    else:
-        _print_npu_smi(info)
+    text = _bounded(arguments.file).decode("utf-8", "replace")
+    parse_report.print_document(read(text), as_json=arguments.json)
     return 0
+
+
+def _bounded(name: str) -> bytes:
+    """All of a file that an answer of a tool can be. Raises InputError for a larger one."""
+    held = bytearray()
+    for piece in _pieces(name):
+        held += piece
+        if len(held) > _MOST_BYTES:
+            raise InputError.because(
+                _("{name} is larger than {size} MiB").format(name=name, size=_MOST_BYTES >> 20),
+                _("no answer of npu-smi or hccn_tool is that long"),
+                _("name a file with one answer"),
+                field="FILE",
+            )
+    return bytes(held)
 
 
 def _parse_log(arguments: argparse.Namespace) -> int:
@@ -85,50 +98,6 @@ def _pieces(name: str) -> Iterator[bytes]:
             _("name a file that exists and is readable, or - for standard input"),
             field="FILE",
         ) from error
-
-
-def _npu_smi_json(info: NpuSmiInfo) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    processes = [asdict(process) for process in info.processes]
-    for process in processes:
-        del process["container_pid"]
-    return {
-        "tool_version": info.tool_version,
-        "devices": [asdict(device) for device in info.devices],
-        "processes": processes,
-    }
-
-
-def _print_npu_smi(info: NpuSmiInfo) -> None:
-    from backend.cli import output
-
-    version = info.tool_version or _("unknown")
-    output.print_line(
-        _("npu-smi {version}, chips: {devices}, processes: {processes}").format(
-            version=version, devices=len(info.devices), processes=len(info.processes)
-        )
-    )
-    if info.devices:
-        columns = [_("NPU"), _("chip"), _("name"), _("health"), "W", "°C", "AICore %", _("memory MB")]
-        output.print_table(columns, [_device_row(device) for device in info.devices])
-
-
-def _device_row(device: DeviceReading) -> list[str]:
-    # HBM where there is any; 310 has only DDR
-    used, total = device.hbm_used_mb, device.hbm_total_mb
-    if total is None:
-        used, total = device.memory_used_mb, device.memory_total_mb
-    return [
-        str(device.npu_id),
-        str(device.chip_id),
-        device.name,
-        device.health,
-        _shown(device.power_w),
-        _shown(device.temp_c),
-        _shown(device.aicore_pct),
-        f"{_shown(used)} / {_shown(total)}",
-    ]
 
 
 def _print_log(summary: dict[str, Any]) -> None:

@@ -27,6 +27,9 @@ _WHOLE = re.compile(r"-?[0-9]{1,12}")
 _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?")
 _BUS_ID = re.compile(r"[0-9A-Fa-fxX*]{4,8}:[0-9A-Fa-fxX*]{2}:[0-9A-Fa-fxX*]{2}\.[0-9A-Fa-fxX*]")
 _NOTHING = frozenset({"", "NA", "N/A", "-"})
+# far more than a node has: what a hostile text holds beyond them is not kept
+MOST_DEVICES = 1024
+MOST_PROCESSES = 8 * MOST_DEVICES
 
 Pair = tuple[int | None, int | None]
 _NO_PAIR: Pair = (None, None)
@@ -101,13 +104,13 @@ def _read_row(state: _Reading, cells: list[str]) -> None:
     cells = cells[-columns.cells :]
     if isinstance(columns, ProcessColumns):
         process = _process(cells, columns)
-        if process is not None:
+        if process is not None and len(state.processes) < MOST_PROCESSES:
             state.processes.append(process)
         return
     values = _items(cells[-1])
     if _is_usage_row(cells, values):
         device = _device(state.pending, cells, values, columns)
-        if device is not None:
+        if device is not None and len(state.devices) < MOST_DEVICES:
             state.devices.append(device)
         state.pending = None
     else:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# colours and cursor moves, titles of windows, controls
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]{0,200}\x07|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 LONGEST_LINE = 4096
+LONGEST_TEXT = 4 << 20  # characters; what comes after them is not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class ProcessColumns:
 
 def clean_lines(text: str) -> list[str]:
     """Lines without colours, control characters, and what no table row can be (longer than LONGEST_LINE)."""
-    lines = re.split(r"[\r\n]+", text)
+    lines = re.split(r"[\r\n]+", text[:LONGEST_TEXT])
     return [_CONTROL.sub("", line).rstrip() for line in lines if len(line) <= LONGEST_LINE]
 
 

@@ -96,3 +96,40 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LOG.encode())))
     assert main(["parse", "log", "-", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["iterations"][0]["iteration"] == 2
+
+
+HEALTH = "Health Status : Alarm\nError Code : 80E18402\nError Information : \x1b[31mred \u202e rows\n"
+
+
+def test_other_kinds_say_their_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "health.txt").write_text(HEALTH)
+    assert main(["parse", "npu-smi", str(tmp_path / "health.txt"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == ["kind", "npu_id", "chip_id", "values", "extra"]
+    assert answer["values"]["Error Code"] == ["80E18402"]
+    assert main(["parse", "npu-smi", str(tmp_path / "health.txt")]) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[:3] == [
+        "health, NPU -, chip -",
+        "  Health Status: Alarm",
+        "  Error Code: 80E18402",
+    ]
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+
+
+def test_mapping_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.txt").write_text(
+        "NPU ID  Chip ID  Chip Logic ID  Chip Name\n4  0  0  Ascend 910B3\n4  1  -  Mcu\n"
+    )
+    assert main(["parse", "npu-smi", str(tmp_path / "m.txt")]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["npu_id", "chip_id", "chip_logic_id", "name"],
+        ["4", "0", "0", "Ascend", "910B3"],
+        ["4", "1", "-", "Mcu"],
+    ]
+
+
+def test_a_file_without_end_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parse", "npu-smi", "/dev/zero"]) == 3
+    assert "larger than 32 MiB" in capsys.readouterr().err

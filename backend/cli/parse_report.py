@@ -1,0 +1,126 @@
+"""What `npudeck parse npu-smi` prints of an answer: JSON of the kind's own shape, or a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from backend.cli import output
+from backend.cli.visible_text import visible
+from backend.events import DeviceReading
+from backend.probes.answer import Answer, to_json
+from backend.probes.npu_smi_info import NpuSmiInfo
+from backend.probes.recognise import Document
+from backend.translation import _
+
+
+def print_document(document: Document, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(document_json(document))
+    elif isinstance(document, NpuSmiInfo):
+        _print_info(document)
+    elif isinstance(document, dict):
+        _print_table(document)
+    else:
+        for answer in document:
+            _print_answer(answer)
+
+
+def document_json(document: Document) -> dict[str, Any]:
+    """`info`, `-m`, `-l` and topo have shapes of their own; the rest is an answer with its kind."""
+    if isinstance(document, dict):
+        return document
+    if isinstance(document, tuple):
+        return to_json(document)
+    processes = [asdict(process) for process in document.processes]
+    for process in processes:
+        del process["container_pid"]
+    return {
+        "tool_version": document.tool_version,
+        "devices": [asdict(device) for device in document.devices],
+        "processes": processes,
+    }
+
+
+def _print_info(info: NpuSmiInfo) -> None:
+    version = info.tool_version or _("unknown")
+    output.print_line(
+        _("npu-smi {version}, chips: {devices}, processes: {processes}").format(
+            version=version, devices=len(info.devices), processes=len(info.processes)
+        )
+    )
+    if info.devices:
+        columns = [_("NPU"), _("chip"), _("name"), _("health"), "W", "°C", "AICore %", _("memory MB")]
+        output.print_table(columns, [_device_row(device) for device in info.devices])
+
+
+def _device_row(device: DeviceReading) -> list[str]:
+    # HBM where there is any; 310 has only DDR
+    used, total = device.hbm_used_mb, device.hbm_total_mb
+    if total is None:
+        used, total = device.memory_used_mb, device.memory_total_mb
+    return [
+        str(device.npu_id),
+        str(device.chip_id),
+        visible(device.name),
+        visible(device.health),
+        _shown(device.power_w),
+        _shown(device.temp_c),
+        _shown(device.aicore_pct),
+        f"{_shown(used)} / {_shown(total)}",
+    ]
+
+
+def _print_table(table: Mapping[str, Any]) -> None:
+    """`-m` and `-l` have rows; topo has links."""
+    if "links" in table:
+        names = list(dict.fromkeys(name for links in table["links"].values() for name in links))
+        rows = [[name, *(links.get(other, "-") for other in names)] for name, links in table["links"].items()]
+        output.print_table(["", *names], rows)
+        return
+    entries = table.get("mapping", table.get("npus", []))
+    if not entries:
+        output.print_line(_("no NPU"))
+        return
+    columns = list(entries[0])
+    output.print_table(
+        columns, [[visible(_shown(entry.get(column))) for column in columns] for entry in entries]
+    )
+
+
+def _print_answer(answer: Answer) -> None:
+    output.print_line(
+        _("{kind}, NPU {npu}, chip {chip}").format(
+            kind=visible(answer.kind), npu=_shown(answer.npu_id), chip=_shown(answer.chip_id)
+        )
+    )
+    units = answer.extra.get("units", {})
+    for name, value in answer.values.items():
+        output.print_line(visible(f"  {name}: {_value(value)} {units.get(name, '')}".rstrip()))
+    for name, more in answer.extra.items():
+        if name == "units":
+            continue
+        if isinstance(more, list):
+            output.print_line(visible(f"  {name}:"))
+            for entry in more:
+                output.print_line(visible(f"    {_entry(entry)}"))
+        else:
+            output.print_line(visible(f"  {name}: {_entry(more)}"))
+
+
+def _entry(entry: Any) -> str:
+    if isinstance(entry, Mapping):
+        return ", ".join(f"{name} {_value(value)}" for name, value in entry.items())
+    return _value(entry)
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, tuple):
+        return _shown(value)
+    words = [_value(part) for part in value]
+    return ("; " if any(" " in word for word in words) else " ").join(words)
+
+
+def _shown(value: object) -> str:
+    return "-" if value is None else str(value)
