@@ -75,7 +75,7 @@ def save(replica: Replica, iteration: int, consumed_samples: int, args: Dict[str
         # Data parallel ranks hold the same values: one of them writes.
         extra = {OPTIMIZER: replica.optimizer.state(), CONSUMED: consumed_samples}
         place = (grid.tp_rank, grid.pp_rank, grid.tp, grid.pp)
-        model = replica.parameters.state()
+        model = replica.state()
         saved_args = dict(args, iteration=iteration, consumed_train_samples=consumed_samples)
         shards.save_rank(job.save_directory, iteration, *place, model, _on_cpu(extra), saved_args)
     dist.barrier()

@@ -1,4 +1,4 @@
-"""All parameters of a rank in a few long buffers: one all-reduce, one norm, one optimizer step for all."""
+"""What a rank trains, in a few long buffers: one all-reduce, one norm, one optimizer step for all."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ _ALIGNMENT = 128  # elements: 512 bytes in fp32, what accelerators like best
 
 @dataclass(frozen=True)
 class Traits:
-    """How a parameter is treated. `counted`: this rank's copy goes into the gradient norm."""
+    """How a parameter is treated. `counted`: this rank's copy goes into the gradient norm. `shared`: each
+    tensor parallel rank has the whole of it and finds a share of its gradient, to be added up over them."""
 
     decayed: bool
     counted: bool
+    shared: bool = False
 
 
 class FlatParameters:
     """Buffers of length N on `device`: `master` (fp32), `compute` (`dtype`; the same as master in fp32) and
-    `gradient` (fp32). The module's parameters become views of `compute`; autograd adds into `gradient`.
+    `gradient` (fp32). The parameters in `traits` become views of `compute`; autograd adds into `gradient`.
 
     `places`: name -> (start, count), in order; the gaps between are zero and stay so.
     """
@@ -29,8 +31,11 @@ class FlatParameters:
     def __init__(
         self, module: nn.Module, traits: Dict[str, Traits], dtype: torch.dtype, device: torch.device
     ) -> None:
-        named = dict(module.named_parameters())
-        order = sorted(named, key=lambda name: (traits[name].decayed, traits[name].counted))
+        named = {name: parameter for name, parameter in module.named_parameters() if name in traits}
+        # Ranks that reduce a stretch together agree on its order: `counted` differs between them.
+        order = sorted(
+            named, key=lambda name: (traits[name].decayed, traits[name].shared, traits[name].counted)
+        )
         self.places: Dict[str, Tuple[int, int]] = {}
         self._runs: Dict[Traits, Tuple[int, int]] = {}
         end = 0
@@ -75,6 +80,10 @@ class FlatParameters:
             places = [place for traits, place in self._runs.items() if traits.decayed is decayed]
             if places:
                 yield decayed, slice(min(start for start, _end in places), max(end for _start, end in places))
+
+    def shared_gradients(self) -> List[Tensor]:
+        """Stretches of `gradient` that are to be added up over the tensor parallel ranks; same on all."""
+        return [self.gradient[start:end] for traits, (start, end) in self._runs.items() if traits.shared]
 
     def counted_square(self) -> Tensor:
         """Sum of the squares of the counted gradients: fp32 scalar."""

@@ -9,22 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from backend.node.train.flat_parameters import FlatParameters
-
-# As the pretraining scripts of ModelLink have them.
-BETAS, EPS = (0.9, 0.95), 1e-8
+from backend.node.train.train_job import TrainJob
 
 
 class FlatAdamW:
     """torch's AdamW on the fp32 buffers: one long parameter that decays (matrices), one that does not."""
 
-    def __init__(self, parameters: FlatParameters, weight_decay: float) -> None:
+    def __init__(self, parameters: FlatParameters, job: TrainJob) -> None:
         self._parameters = parameters
         groups: List[Dict[str, Any]] = []
         for decayed, run in parameters.runs():
             flat = nn.Parameter(parameters.master[run])
             flat.grad = parameters.gradient[run]
-            groups.append({"params": [flat], "weight_decay": weight_decay if decayed else 0.0})
-        self._adam = torch.optim.AdamW(groups, betas=BETAS, eps=EPS)
+            groups.append({"params": [flat], "weight_decay": job.weight_decay if decayed else 0.0})
+        self._adam = torch.optim.AdamW(groups, betas=(job.adam_beta1, job.adam_beta2), eps=job.adam_eps)
 
     def step(self, lr: float, scale: float) -> None:
         """One update with the gradients times `scale`; leaves them zero."""

@@ -13,7 +13,10 @@ from torch import Tensor
 
 from backend.node.job_lines import JobError
 from backend.node.train.flat_parameters import FlatParameters, Traits
+from backend.node.train.frozen_parameters import FrozenParameters
 from backend.node.train.grid import Grid
+from backend.node.train.lora_layers import adapt, whole_halves
+from backend.node.train.lora_weights import with_adapter
 from backend.node.train.micro_batch import MicroBatch
 from backend.node.train.model import EMBEDDING, HEAD, Stage
 from backend.node.train.optimizer import FlatAdamW, clip_scale, norm_and_loss
@@ -40,6 +43,7 @@ class StepResult:
 class Replica:
     """One rank of the model with its optimizer. `weights` are its shard: flat mcore names, any dtype.
 
+    With `job.lora` only adapters are trained: those in `weights`, else new ones.
     Raises JobError naming the tensor when one is missing, too many or of another shape.
     """
 
@@ -57,13 +61,18 @@ class Replica:
         vocab_rows = _local_vocab_rows(job, grid, weights)
         layers = job.layers_per_stage[grid.pp_rank]
         self.stage = Stage(job.shape, layers, vocab_rows, grid, groups.tensor)
+        if job.lora is not None:
+            adapt(self.stage, job.lora)
+        weights = with_adapter(self.stage, weights, job, grid)
         _check_names({name: tuple(p.shape) for name, p in self.stage.named_parameters()}, weights)
-        traits = {name: _traits(name, p, job, grid) for name, p in self.stage.named_parameters()}
         dtype = TORCH_DTYPES[job.dtype]
-        self.parameters = FlatParameters(self.stage, traits, dtype, device)
-        for name in traits:
+        self.parameters = FlatParameters(self.stage, _all_traits(self.stage, job, grid), dtype, device)
+        self.frozen = FrozenParameters(self.stage, dtype, device)
+        for name in self.parameters.places:
             self.parameters.load(name, weights[name])
-        self.optimizer = FlatAdamW(self.parameters, job.weight_decay)
+        for name in self.frozen.names:
+            self.frozen.load(name, weights[name])
+        self.optimizer = FlatAdamW(self.parameters, job)
         self._runner: Union[PlainLoop, Pipeline] = (
             Pipeline(job, grid, groups.pipeline, self.stage, vocab_rows, self._loss, dtype, device)
             if grid.pp > 1
@@ -91,10 +100,17 @@ class Replica:
         """
         loss = self._runner.run(batches)
         self._add_tied_gradients()
+        if self.groups.tensor is not None:
+            for shares in self.parameters.shared_gradients():
+                dist.all_reduce(shares, group=self.groups.tensor)
         if self.groups.data is not None:
             dist.all_reduce(self.parameters.gradient, group=self.groups.data)
             self.parameters.gradient.div_(self.grid.dp)
         return loss / self.grid.dp if self.grid.tp_rank == 0 else torch.zeros_like(loss)
+
+    def state(self) -> Dict[str, Tensor]:
+        """All parameters of this rank by name, in the compute dtype, as a checkpoint holds them."""
+        return {**self.frozen.state(), **self.parameters.state()}
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return vocab_parallel_loss(
@@ -103,10 +119,11 @@ class Replica:
 
     def _add_tied_gradients(self) -> None:
         """Tied embeddings live on the first and on the last stage: both copies take the step of their sum."""
-        ends = self.grid.is_first_stage or self.grid.is_last_stage
-        if not self.job.shape.tie_embeddings or self.groups.embedding is None or not ends:
-            return
         name = EMBEDDING if self.grid.is_first_stage else HEAD
+        is_tied = self.job.shape.tie_embeddings and self.groups.embedding is not None
+        # Not where the stage has none, and not where they are frozen.
+        if not is_tied or name not in self.parameters.places:
+            return
         dist.all_reduce(self.parameters.view(self.parameters.gradient, name), group=self.groups.embedding)
 
 
@@ -146,9 +163,19 @@ def _wrong_tensor(what: str) -> JobError:
     )
 
 
-def _traits(name: str, parameter: Tensor, job: TrainJob, grid: Grid) -> Traits:
+def _all_traits(stage: Stage, job: TrainJob, grid: Grid) -> Dict[str, Traits]:
+    """Of the parameters that are trained."""
+    whole = whole_halves(stage)
+    return {
+        name: _traits(name, parameter, name in whole, job, grid)
+        for name, parameter in stage.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def _traits(name: str, parameter: Tensor, is_whole_half: bool, job: TrainJob, grid: Grid) -> Traits:
     """Matrices decay, norms and biases do not; a value that several ranks hold counts on one of them."""
-    is_norm = "layernorm" in name
+    is_whole = is_whole_half or "layernorm" in name
     is_second_copy = name == HEAD and job.shape.tie_embeddings
-    counted = not is_second_copy and not (is_norm and grid.tp_rank > 0)
-    return Traits(decayed=parameter.dim() > 1, counted=counted)
+    counted = not is_second_copy and not (is_whole and grid.tp_rank > 0)
+    return Traits(parameter.dim() > 1, counted, shared=is_whole_half)
