@@ -22,10 +22,7 @@ class BatchSource:
         self._job = job
         self._dp_rank = dp_rank
         self._device = device
-        num_samples = job.global_batch_size * job.train_iterations
-        self._samples = SampleIndex(
-            IndexedDataset(job.datasets[0].prefix), job.seq_length, job.seed, num_samples
-        )
+        self._samples = SampleIndex(IndexedDataset(job.datasets[0].prefix), job.seq_length, job.seed)
 
     def micro_batches(self, consumed_samples: int) -> List[MicroBatch]:
         """The batches of one iteration: on the device.
