@@ -11,12 +11,11 @@ from torch import Tensor, nn
 from backend.node.train.grid import Grid
 from backend.node.train.parallel_layers import (
     ColumnParallelLinear,
-    Group,
     RowParallelLinear,
     VocabParallelEmbedding,
-    copy_to_group,
     empty_parameter,
 )
+from backend.node.train.tensor_group import Group, copy_to_group
 from backend.node.weights.model import Model as ModelShape
 
 EMBEDDING = "embedding.word_embeddings.weight"

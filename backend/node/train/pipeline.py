@@ -11,7 +11,7 @@ from torch import Tensor
 from backend.node.train.grid import Grid
 from backend.node.train.micro_batch import IGNORED, MicroBatch
 from backend.node.train.model import Stage
-from backend.node.train.parallel_layers import Group
+from backend.node.train.tensor_group import Group
 from backend.node.train.train_job import TrainJob
 
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from backend.node.job_lines import JobError
 from backend.node.train.grid import Grid
 from backend.node.train.network import check_reachable, interface_towards
-from backend.node.train.parallel_layers import Group
+from backend.node.train.tensor_group import Group
 
 TIMEOUT = timedelta(minutes=30)  # as HCCL waits by default: a checkpoint may take long
 

@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from backend.node.train.micro_batch import IGNORED
-from backend.node.train.parallel_layers import Group
+from backend.node.train.tensor_group import Group
 
 
 class _VocabParallelLoss(torch.autograd.Function):
