@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from native_cases import shard, whole_weights
+from native_cases import adapted_weights, shard, whole_weights
 
 from backend.node.train.batches import BatchSource
 from backend.node.train.grid import Grid
@@ -29,6 +29,8 @@ def run_case(name: str, job_json: dict, rank: int, folder: Path) -> None:
     groups = join(grid, "gloo")
     device = torch.device("cpu")
     whole = whole_weights(job_json["architecture"])
+    if job.lora is not None:
+        whole = adapted_weights(whole, job_json["lora"])
     replica = Replica(job, grid, groups, device, shard(whole, job_json, grid.tp_rank, grid.pp_rank))
     source = BatchSource(job, grid.dp_rank, device)
     loss = replica.compute_gradients(source.micro_batches(0))
@@ -40,7 +42,7 @@ def run_case(name: str, job_json: dict, rank: int, folder: Path) -> None:
     for number in range(STEPS):
         result = replica.step(source.micro_batches(number * job.global_batch_size), job.lr)
         steps.append((result.loss, result.grad_norm))
-    final = {key: value.clone() for key, value in flat.state().items()}
+    final = {key: value.clone() for key, value in replica.state().items()}
     torch.save(
         {"loss": loss.item(), "gradients": gradients, "steps": steps, "final": final},
         folder / f"{name}-{rank}.pt",

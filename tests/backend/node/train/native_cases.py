@@ -101,6 +101,28 @@ def whole_weights(architecture: dict[str, Any], seed: int = 5) -> dict[str, Any]
     return weights
 
 
+def adapted_weights(whole: dict[str, Any], lora: dict[str, Any], seed: int = 6) -> dict[str, Any]:
+    """`whole` with a random adapter around its weights, neither half zero, under the names of its file."""
+    import torch
+
+    chance = torch.Generator().manual_seed(seed)
+    found = {}
+    for name, tensor in whole.items():
+        module, _dot, kind = name.rpartition(".")
+        if module.rpartition(".")[2] not in lora["target_modules"]:
+            found[name] = tensor
+            continue
+        found[f"{module}.base_layer.{kind}"] = tensor
+        if kind == "weight":
+            rows, columns = tensor.shape
+            down = torch.randn((lora["rank"], columns), generator=chance)
+            found[module + ".lora_A.default.weight"] = down * 0.3
+            found[module + ".lora_B.default.weight"] = (
+                torch.randn((rows, lora["rank"]), generator=chance) * 0.1
+            )
+    return found
+
+
 def shard(
     whole: dict[str, Any], job: dict[str, Any], tp_rank: int, pp_rank: int, pad_with_last: bool = True
 ) -> dict[str, Any]:
@@ -132,11 +154,14 @@ def shard(
 def _cut(name: str, tensor: Any, tp: int, tp_rank: int) -> Any:
     import torch
 
+    columns = "linear_proj" in name or "linear_fc2" in name
+    if ".lora_B." in name if columns else ".lora_A." in name:
+        return tensor.clone()
     if "linear_qkv" in name:
         return tensor.chunk(tp)[tp_rank].clone()
     if "linear_fc1" in name:
         return torch.cat([half.chunk(tp)[tp_rank] for half in tensor.chunk(2)])
-    if "linear_proj" in name or "linear_fc2" in name:
+    if columns:
         return tensor.chunk(tp, 1)[tp_rank].clone()
     return tensor.clone()
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from native_cases import free_port, rank_environment, shard, tiny_job, write_data
+from layout_runs import run_layouts
+from native_cases import shard, tiny_job, write_data
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-PROCESSES = 4
-DEADLINE_S = 180.0  # takes 12 s alone; the machine may be busy
 LIKE_QWEN = {"family": "qwen2", "tie_embeddings": True, "qkv_bias": True}
 CASES: dict[str, dict[str, Any]] = {
     "one": {},
@@ -40,25 +35,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, d
     folder = tmp_path_factory.mktemp("layouts")
     write_data(folder)
     jobs = {name: tiny_job(folder, **changes) for name, changes in CASES.items()}
-    plan = [{"name": name, "job": job, "port": free_port()} for name, job in jobs.items()]
-    (folder / "plan.json").write_text(json.dumps(plan))
-    worker = str(Path(__file__).with_name("layout_worker.py"))
-    processes = [
-        subprocess.Popen(
-            [sys.executable, worker, str(folder / "plan.json"), str(rank)], env=rank_environment()
-        )
-        for rank in range(PROCESSES)
-    ]
-    deadline = time.monotonic() + DEADLINE_S
-    try:
-        while any(process.poll() is None for process in processes):
-            assert not any(process.poll() for process in processes), "a worker failed"
-            assert time.monotonic() < deadline, "the workers wait for one another"
-            time.sleep(0.05)
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
+    run_layouts(folder, jobs)
     return folder, jobs
 
 

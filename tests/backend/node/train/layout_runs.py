@@ -1,0 +1,37 @@
+"""Several jobs computed by the same worker processes, one job after another, as a test waits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from native_cases import free_port, rank_environment
+
+DEADLINE_S = 180.0  # takes 12 s alone; the machine may be busy
+
+
+def run_layouts(folder: Path, jobs: dict[str, dict[str, Any]], processes: int = 4) -> None:
+    """`<name>-<rank>.pt` for every job and rank in `folder` (see layout_worker)."""
+    plan = [{"name": name, "job": job, "port": free_port()} for name, job in jobs.items()]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    worker = str(Path(__file__).with_name("layout_worker.py"))
+    running = [
+        subprocess.Popen(
+            [sys.executable, worker, str(folder / "plan.json"), str(rank)], env=rank_environment()
+        )
+        for rank in range(processes)
+    ]
+    deadline = time.monotonic() + DEADLINE_S
+    try:
+        while any(process.poll() is None for process in running):
+            assert not any(process.poll() for process in running), "a worker failed"
+            assert time.monotonic() < deadline, "the workers wait for one another"
+            time.sleep(0.05)
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
