@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from backend.recipes.field import Field
-from backend.recipes.fields import FIELDS, GROUPS
+from backend.recipes.field import GROUPS, Field
+from backend.recipes.fields import FIELDS
+from backend.recipes.values import format_value
 
 _HEAD = """# Recipe fields
 
@@ -29,9 +30,7 @@ def page() -> str:
 
 
 def _row(field: Field) -> str:
-    default = "required" if field.required else "" if field.default is None else str(field.default)
-    if field.kind == "bool":
-        default = default.lower()
+    default = "required" if field.required else format_value(field, field.default)
     choices = f" ({', '.join(field.choices)})" if field.choices else ""
     unit = f", in {field.unit}" if field.unit else ""
     guide = f"`{field.guide_name}`" if field.guide_name else ""

@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 from backend.problems import NpudeckError, Problem
-from backend.recipes.field import Field
-from backend.recipes.fields import BY_NAME, FIELDS, GROUPS, LORA, Recipe
+from backend.recipes.field import GROUPS, LORA, Field
+from backend.recipes.fields import BY_NAME, FIELDS, Recipe
 from backend.recipes.values import format_value, parse_value
 
 

@@ -12,6 +12,7 @@ from backend.problems import Problem, Severity
 from backend.recipes.derived import data_parallel, npus, num_micro_batches, total_tokens, train_iterations
 from backend.recipes.field import Field
 from backend.recipes.fields import BY_NAME, Recipe
+from backend.recipes.values import format_value
 from backend.translation import _
 from tui.formats import clean, clip, plural, thousands
 from tui.inks import Inks
@@ -115,7 +116,7 @@ def help_text(field: Field, problems: Sequence[Problem], inks: Inks) -> Text:
     elif field.minimum is not None:
         rules.append(_("at least {least}").format(least=f"{field.minimum:g}"))
     if field.default not in (None, ""):
-        rules.append(_("default {value}").format(value=field.default))
+        rules.append(_("default {value}").format(value=format_value(field, field.default)))
     text.append("; ".join(rules), inks["dim"])
     return text
 

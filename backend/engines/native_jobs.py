@@ -9,7 +9,8 @@ from backend.catalog.model import Architecture
 from backend.engines import folders
 from backend.engines.stages import Site
 from backend.recipes import derived
-from backend.recipes.fields import NO_PROMPT_TYPE, Recipe
+from backend.recipes.choices import NO_PROMPT_TYPE
+from backend.recipes.fields import Recipe
 
 # AlpacaPretrainHandler writes one text a record under this name, whatever its columns are
 ALPACA_KEY = "text"

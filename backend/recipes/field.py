@@ -6,14 +6,27 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+WHAT, PARALLEL, BATCH, SCHEDULE, EVALUATION, LORA, OUTPUT, PATHS, ENGINE = (
+    "what",
+    "parallel",
+    "batch",
+    "schedule",
+    "evaluation",
+    "lora",
+    "output",
+    "paths",
+    "engine",
+)
+GROUPS = (WHAT, PARALLEL, BATCH, SCHEDULE, EVALUATION, LORA, OUTPUT, PATHS, ENGINE)
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """The declaration of one hyperparameter.
 
     `name` is the standard name (attribute, TOML key, `--name-with-dashes`), `guide_name` the variable of the
-    guide's scripts ("" where it has none), `kind` one of str, int, float, bool, path, choice, ints.
-    `minimum` is inclusive. `group` orders the form; `advanced` ones are folded.
+    guide's scripts ("" where it has none), `kind` one of str, int, float, bool, path, choice, ints, floats,
+    names (several of `choices`). `minimum` is inclusive. `group` orders the form; `advanced` ones are folded.
     """
 
     name: str

@@ -1,4 +1,5 @@
-"""Every hyperparameter, declared once. Form, flags, TOML, documentation and checks are made from this file.
+"""Every hyperparameter, declared once. Form, flags, TOML, documentation and checks are made from this file
+and `training_fields.py`.
 
 Names on the left are the field's standard terms; the first argument is the guide's variable (Huawei Cloud
 guide for AscendCloud 6.3.907, "表1 模型训练脚本参数" and "表1 训练超参配置说明").
@@ -9,60 +10,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.catalog.model import Architecture
-from backend.recipes.field import Field, declare, declared_fields
-from backend.translation import _
-
-ENGINES = ("native", "ascendspeed")
-RUN_TYPES = ("pretrain", "sft", "lora")
-PRETRAIN_DATA_TYPES = ("GeneralPretrainHandler", "AlpacaPretrainHandler")
-TEMPLATE_DATA_TYPES = ("AlpacaStyleInstructionHandler", "SharegptStyleInstructionHandler")
-DATA_TYPES = (
-    *PRETRAIN_DATA_TYPES,
-    "GeneralInstructionHandler",
-    "BelleMultiTurnInstructionHandler",
-    "MOSSInstructionHandler",
-    "MOSSMultiTurnHandler",
-    *TEMPLATE_DATA_TYPES,
-)
-# names of ModelLink's --prompt-type; "none" is its default
-NO_PROMPT_TYPE = "none"
-PROMPT_TYPES = (
+from backend.recipes.choices import (
+    BAD_ROW_POLICIES,
+    DATA_TYPES,
+    ENGINES,
     NO_PROMPT_TYPE,
-    "default",
-    "empty",
-    "chatglm2",
-    "chatglm3",
-    "chatglm3_system",
-    "glm4",
-    "chatml",
-    "chatml_de",
-    "qwen",
-    "llama3",
-    "llama2",
-    "mistral",
-    "mixtral",
-    "gemma",
-    "alpaca",
-    "deepseek2",
-    "deepseek2-lite",
+    PROMPT_TYPES,
+    RUN_TYPES,
+    TOKENIZER_TYPES,
 )
-BAD_ROW_POLICIES = ("fail", "skip")
-TOKENIZER_TYPES = ("PretrainedFromHF", "GPT2BPETokenizer", "BertWordPieceLowerCase", "BertWordPieceCase")
-WHAT, PARALLEL, BATCH, SCHEDULE, LORA, OUTPUT, PATHS, ENGINE = (
-    "what",
-    "parallel",
-    "batch",
-    "schedule",
-    "lora",
-    "output",
-    "paths",
-    "engine",
+from backend.recipes.field import (
+    BATCH,
+    ENGINE,
+    GROUPS,
+    OUTPUT,
+    PARALLEL,
+    PATHS,
+    WHAT,
+    Field,
+    declare,
+    declared_fields,
 )
-GROUPS = (WHAT, PARALLEL, BATCH, SCHEDULE, LORA, OUTPUT, PATHS, ENGINE)
+from backend.recipes.training_fields import TrainingFields
+from backend.translation import _
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(TrainingFields):
     """What to train. `None` means "not given"; derived values are in `recipes/derived.py`.
 
     `architecture` replaces the catalog's dimensions: for a model of a known family in another size.
@@ -87,6 +61,14 @@ class Recipe:
     )
     hf_weights: str = declare(
         "ORIGINAL_HF_WEIGHT", "path", _("folder of the Hugging Face weights"), WHAT, default="", required=True
+    )
+    from_scratch: bool = declare(
+        "",
+        "bool",
+        _("begin with random weights; the folder of the weights then gives config and tokenizer alone"),
+        WHAT,
+        default=False,
+        advanced=True,
     )
     tokenizer_path: str | None = declare(
         "TOKENIZER_PATH", "path", _("folder of the tokenizer, when it is not with the weights"), WHAT
@@ -133,6 +115,22 @@ class Recipe:
     layers_per_stage: tuple[int, ...] | None = declare(
         "", "ints", _("layers of each pipeline stage, when not equal"), PARALLEL, advanced=True
     )
+    sequence_parallel: bool = declare(
+        "",
+        "bool",
+        _("share the sequence among the tensor parallel ranks too, where layers are not"),
+        PARALLEL,
+        default=False,
+        advanced=True,
+    )
+    recompute_activations: bool = declare(
+        "",
+        "bool",
+        _("compute activations again in the backward pass instead of keeping them: less memory, more time"),
+        PARALLEL,
+        default=False,
+        advanced=True,
+    )
 
     micro_batch_size: int = declare(
         "MBS", "int", _("samples of one micro batch"), BATCH, default=1, minimum=1, unit="samples"
@@ -159,56 +157,6 @@ class Recipe:
         unit="tokens",
     )
 
-    lr: float = declare("LR", "float", _("learning rate"), SCHEDULE, default=2.5e-5, minimum=0.0)
-    min_lr: float = declare(
-        "MIN_LR", "float", _("learning rate at the end of the decay"), SCHEDULE, default=2.5e-6, minimum=0.0
-    )
-    samples: int | None = declare(
-        "SN", "int", _("samples in the data set"), SCHEDULE, minimum=1, unit="samples"
-    )
-    epochs: int = declare("EPOCH", "int", _("passes over the data set"), SCHEDULE, default=5, minimum=1)
-    train_iterations: int | None = declare(
-        "TRAIN_ITERS",
-        "int",
-        _("iterations; (SN // GBS) · EPOCH when not given"),
-        SCHEDULE,
-        minimum=1,
-        unit="iterations",
-    )
-    warmup_fraction: float = declare(
-        "",
-        "float",
-        _("share of the iterations in which the learning rate rises"),
-        SCHEDULE,
-        default=0.01,
-        minimum=0.0,
-        advanced=True,
-    )
-    weight_decay: float = declare(
-        "", "float", _("weight decay of AdamW"), SCHEDULE, default=0.1, minimum=0.0, advanced=True
-    )
-    clip_grad: float = declare(
-        "",
-        "float",
-        _("gradient norm above which gradients are scaled down"),
-        SCHEDULE,
-        default=1.0,
-        minimum=0.0,
-        advanced=True,
-    )
-    seed: int = declare(
-        "SEED",
-        "int",
-        _("seed of data order and of new weights"),
-        SCHEDULE,
-        default=1234,
-        minimum=0,
-        advanced=True,
-    )
-
-    lora_rank: int = declare("", "int", _("LoRA rank r"), LORA, default=16, minimum=1, advanced=True)
-    lora_alpha: int = declare("", "int", _("LoRA alpha"), LORA, default=32, minimum=1, advanced=True)
-
     save_interval: int = declare(
         "SAVE_INTERVAL",
         "int",
@@ -217,6 +165,16 @@ class Recipe:
         default=1000,
         minimum=1,
         unit="iterations",
+    )
+    keep_last: int = declare(
+        "",
+        "int",
+        _("newest checkpoints that are kept; 0 for all of them"),
+        OUTPUT,
+        default=0,
+        minimum=0,
+        unit="checkpoints",
+        advanced=True,
     )
     convert_to_hf: bool = declare(
         "CONVERT_MG2HF", "bool", _("convert the result to Hugging Face format"), OUTPUT, default=False
@@ -281,5 +239,7 @@ class Recipe:
     architecture: Architecture | None = None
 
 
-FIELDS: tuple[Field, ...] = declared_fields(Recipe)
+FIELDS: tuple[Field, ...] = tuple(
+    sorted(declared_fields(Recipe), key=lambda field: GROUPS.index(field.group))
+)
 BY_NAME: dict[str, Field] = {field.name: field for field in FIELDS}

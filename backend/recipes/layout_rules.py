@@ -105,6 +105,23 @@ def _stage_sizes(sizes: tuple[int, ...], pp: int, layers: int) -> Iterator[Probl
         yield Problem("layers_per_stage", Severity.ERROR, what, why, fix, suggestion)
 
 
+def _sequence_parallel(subject: Subject) -> Iterator[Problem]:
+    recipe = subject.recipe
+    tp, length = recipe.tensor_parallel, recipe.seq_length
+    if not recipe.sequence_parallel or (tp > 1 and length % tp == 0):
+        return
+    if tp == 1:
+        what, why = _("sequence_parallel with TP 1"), _("there is nobody to share the sequence with")
+        fix = _("set it to false, or take a larger TP")
+    else:
+        what = _("SEQ_LEN {length} does not divide by TP {tp}").format(length=length, tp=tp)
+        why = _("with sequence_parallel every NPU of a tensor parallel group holds the same share of it")
+        fix = _("take SEQ_LEN {below} or {above}, or set it to false").format(
+            below=length // tp * tp, above=(length // tp + 1) * tp
+        )
+    yield Problem("sequence_parallel", Severity.ERROR, what, why, fix, "false")
+
+
 def _recommended(subject: Subject) -> Iterator[Problem]:
     """Fewer parts than the guide's smallest layout: each NPU would have to hold more of the model."""
     recipe = subject.recipe
@@ -150,5 +167,6 @@ RULES = (
     Rule(("model", "architecture", "tensor_parallel"), _kv_heads),
     Rule(("model", "architecture", "tensor_parallel"), _feed_forward),
     Rule(("model", "architecture", "pipeline_parallel", "layers_per_stage"), _layers),
+    Rule(("sequence_parallel", "tensor_parallel", "seq_length"), _sequence_parallel),
     Rule(("model", "architecture", *_PARALLEL, "seq_length"), _recommended),
 )

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from backend.catalog.model import Architecture
-from backend.recipes.field import Field
-from backend.recipes.fields import FIELDS, GROUPS, Recipe
+from backend.recipes.field import GROUPS, Field
+from backend.recipes.fields import FIELDS, Recipe
 from backend.recipes.numbers import number_text
 
 # what somebody who opens the file expects to find in it, default or not

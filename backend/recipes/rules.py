@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from backend.catalog.model import Architecture, Layout
 from backend.problems import Problem, Severity
-from backend.recipes import field_rules, layout_rules, training_rules
+from backend.recipes import evaluation_rules, field_rules, layout_rules, training_rules
 from backend.recipes.fields import FIELDS, Recipe
 from backend.recipes.rule import Subject
 from backend.recipes.values import limit_problems
 
-BETWEEN_FIELDS = (*layout_rules.RULES, *training_rules.RULES)
+BETWEEN_FIELDS = (*layout_rules.RULES, *training_rules.RULES, *evaluation_rules.RULES)
 
 
 def check_recipe(

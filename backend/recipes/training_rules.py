@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from backend.problems import Problem, Severity
 from backend.recipes import derived
-from backend.recipes.fields import NO_PROMPT_TYPE, PRETRAIN_DATA_TYPES, TEMPLATE_DATA_TYPES
+from backend.recipes.choices import NO_PROMPT_TYPE, PRETRAIN_DATA_TYPES, TEMPLATE_DATA_TYPES
+from backend.recipes.fields import BY_NAME
 from backend.recipes.numbers import number_text
 from backend.recipes.rule import Rule, Subject
 from backend.translation import _
@@ -92,6 +93,39 @@ def _warmup(subject: Subject) -> Iterator[Problem]:
             fix=_("take 0.01 for one percent"),
             suggestion="0.01",
         )
+
+
+def _optimizer(subject: Subject) -> Iterator[Problem]:
+    for name in ("adam_beta1", "adam_beta2"):
+        value = getattr(subject.recipe, name)
+        if value >= 1:
+            yield Problem(
+                field=name,
+                severity=Severity.ERROR,
+                what=_("{name} is {value}").format(name=name, value=number_text(value)),
+                why=_("it is the share of the old mean that is kept, less than 1"),
+                fix=_("take {value}, the default").format(value=number_text(BY_NAME[name].default)),
+                suggestion=number_text(BY_NAME[name].default),
+            )
+
+
+def _from_scratch(subject: Subject) -> Iterator[Problem]:
+    recipe = subject.recipe
+    if not recipe.from_scratch or recipe.run_type == "pretrain":
+        return
+    adapts = recipe.run_type == "lora"
+    yield Problem(
+        field="from_scratch",
+        severity=Severity.ERROR if adapts else Severity.WARNING,
+        what=_("{run_type} of random weights").format(run_type=recipe.run_type),
+        why=(
+            _("an adapter changes a model that has learnt something")
+            if adapts
+            else _("fine-tuning goes on from a model that has learnt something")
+        ),
+        fix=_("set from_scratch to false, or pretrain"),
+        suggestion="false",
+    )
 
 
 def _handler(subject: Subject) -> Iterator[Problem]:
@@ -219,6 +253,8 @@ RULES = (
     Rule(("seq_length", "max_position_embeddings"), _sequence),
     Rule(("lr", "min_lr"), _learning_rate),
     Rule(("warmup_fraction",), _warmup),
+    Rule(("adam_beta1", "adam_beta2"), _optimizer),
+    Rule(("run_type", "from_scratch"), _from_scratch),
     Rule(("run_type", "data_type"), _handler),
     Rule(("data_type", "prompt_type"), _prompt_type),
     Rule(("json_key",), _json_key),

@@ -12,6 +12,8 @@ from backend.recipes.field import Field
 from backend.recipes.numbers import number_text
 from backend.translation import _
 
+_ITEMS = {"ints": "int", "floats": "float", "names": "str"}
+LISTS = tuple(_ITEMS)
 # far more than any training has had: larger numbers are slips of the keyboard
 MOST = 100_000_000_000
 _WORDS = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys(("false", "no", "off", "0"), False)
@@ -39,6 +41,8 @@ def limit_problems(field: Field, value: Any) -> tuple[Problem, ...]:
     """What is wrong with a value of the right type: not a choice, too small, not finite."""
     if value is None or (value == "" and field.default == ""):
         return ()
+    if field.kind in LISTS:
+        return _list_problems(field, value)
     if field.choices and value not in field.choices:
         return (_choice_problem(field, value),)
     what = _("{term} is {value}").format(term=term(field), value=format_value(field, value))
@@ -52,8 +56,22 @@ def limit_problems(field: Field, value: Any) -> tuple[Problem, ...]:
     if field.kind == "int" and value > MOST:
         why = _("it must be at most {most:,}").format(most=MOST)
         return (_problem(field, what, why, _("look for a digit too many")),)
+    return ()
+
+
+def _list_problems(field: Field, value: tuple[Any, ...]) -> tuple[Problem, ...]:
+    unknown = [item for item in value if field.choices and item not in field.choices]
+    if unknown:
+        return (_choice_problem(field, unknown[0]),)
+    what = _("{term} is {value}").format(term=term(field), value=format_value(field, value))
+    if field.kind == "names" and (not value or len(set(value)) < len(value)):
+        return (_problem(field, what, _("it must name at least one, each once")),)
     if field.kind == "ints" and (not value or min(value) < 1):
         return (_problem(field, what, _("it must be a list of whole numbers, each at least 1")),)
+    least = 0.0 if field.minimum is None else field.minimum
+    if field.kind == "floats" and not (value and all(least <= item < math.inf for item in value)):
+        why = _("it must be a list of numbers, each at least {least}").format(least=number_text(least))
+        return (_problem(field, what, why),)
     return ()
 
 
@@ -79,8 +97,8 @@ def format_value(field: Field, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return number_text(value)
-    if field.kind == "ints":
-        return ",".join(str(item) for item in value)
+    if isinstance(value, tuple):
+        return ",".join(item if isinstance(item, str) else number_text(item) for item in value)
     return str(value)
 
 
@@ -91,8 +109,9 @@ def _read(kind: str, text: str) -> object:
         return _number(int, text)
     if kind == "float":
         return _number(float, text)
-    if kind == "ints":
-        return [_number(int, part) for part in re.split(r"[\s,]+", text.strip("[] ,"))]
+    if kind in LISTS:
+        parts = re.split(r"[\s,]+", text.strip("[] ,"))
+        return parts if kind == "names" else [_number(int if kind == "ints" else float, one) for one in parts]
     return text
 
 
@@ -109,10 +128,9 @@ def _convert(kind: str, raw: object) -> Any:
         return raw if isinstance(raw, str) else None
     if kind == "bool":
         return raw if isinstance(raw, bool) else None
-    if kind == "ints":
-        if not isinstance(raw, (list, tuple)) or not all(_is_int(item) for item in raw):
-            return None
-        return tuple(raw)
+    if kind in LISTS:
+        items = [_convert(_ITEMS[kind], item) for item in raw] if isinstance(raw, (list, tuple)) else [None]
+        return None if None in items else tuple(items)
     if kind == "int":
         return raw if _is_int(raw) else None
     return float(raw) if isinstance(raw, (int, float)) and not isinstance(raw, bool) and _fits(raw) else None
@@ -136,6 +154,8 @@ def _type_problem(field: Field, raw: object) -> Problem:
         "float": _("a number"),
         "bool": _("true or false"),
         "ints": _("a list of whole numbers, such as 20,20"),
+        "floats": _("a list of numbers, such as 98,1.5,0.5"),
+        "names": _("a list of names, each in quotes where it stands in a file"),
     }.get(field.kind, _("text"))
     suggestion = ""
     if isinstance(raw, float) and raw.is_integer() and field.kind == "int":

@@ -14,7 +14,18 @@ from textual.widgets import Static
 
 from backend.engines.render import plan_to_text
 from backend.problems import NpudeckError, Problem, Severity, errors_of
-from backend.recipes.fields import BATCH, BY_NAME, ENGINE, LORA, OUTPUT, PARALLEL, PATHS, SCHEDULE, WHAT
+from backend.recipes.field import (
+    BATCH,
+    ENGINE,
+    EVALUATION,
+    LORA,
+    OUTPUT,
+    PARALLEL,
+    PATHS,
+    SCHEDULE,
+    WHAT,
+)
+from backend.recipes.fields import BY_NAME
 from backend.translation import _
 from tui.actions import RECIPE, bindings_of
 from tui.formats import clean, clip, plural
@@ -35,6 +46,7 @@ TITLES = {
     PARALLEL: _("parallel"),
     BATCH: _("batch"),
     SCHEDULE: _("schedule"),
+    EVALUATION: _("validation"),
     LORA: _("LoRA"),
     OUTPUT: _("output"),
     PATHS: _("paths"),

@@ -22,7 +22,7 @@ from tui.recipe_draft import RecipeDraft, shown_value
 
 NAME_WIDTH, GUIDE_WIDTH, MARK_WIDTH = 25, 12, 2
 LEAST_VALUE_WIDTH = 24  # characters; the guide's name gives way to them
-INPUT_KINDS = ("str", "path", "int", "float", "ints")
+INPUT_KINDS = ("str", "path", "int", "float", "ints", "floats", "names")
 
 
 class RowInput(Input):

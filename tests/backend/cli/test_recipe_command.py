@@ -7,7 +7,7 @@ import json
 import pytest
 
 from backend.cli.main import main
-from backend.recipes.fields import RUN_TYPES
+from backend.recipes.choices import RUN_TYPES
 from backend.recipes.recipe_files import load_recipe
 
 GIVEN = [

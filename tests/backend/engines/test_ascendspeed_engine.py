@@ -17,7 +17,8 @@ from backend.engines.stages import Site
 from backend.events import StageName
 from backend.inventory import Node
 from backend.problems import InputError, Severity
-from backend.recipes.fields import FIELDS, RUN_TYPES, Recipe
+from backend.recipes.choices import RUN_TYPES
+from backend.recipes.fields import FIELDS, Recipe
 from backend.recipes.starting_point import starting_recipe
 
 ENGINE = engine_named("ascendspeed")

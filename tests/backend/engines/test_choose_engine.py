@@ -8,7 +8,7 @@ import pytest
 
 from backend.engines.choose import ENGINES, check_all, engine_named
 from backend.problems import InputError, Severity
-from backend.recipes.fields import ENGINES as DECLARED
+from backend.recipes.choices import ENGINES as DECLARED
 
 
 def test_every_declared_engine_exists():

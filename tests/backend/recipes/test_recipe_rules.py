@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from backend.catalog.catalog_files import find_model, load_models
 from backend.problems import Severity, errors_of
 from backend.recipes.check import check_with_catalog, resolve_architecture
-from backend.recipes.fields import DATA_TYPES, FIELDS, RUN_TYPES, Recipe
+from backend.recipes.choices import DATA_TYPES, RUN_TYPES
+from backend.recipes.fields import FIELDS, Recipe
 from backend.recipes.mapping import recipe_from_mapping
 from backend.recipes.rules import check_recipe, doubtful_fields
 from backend.recipes.starting_point import starting_recipe
@@ -54,6 +55,23 @@ ERRORS = [
     ({"run_type": "train"}, "run_type", "pretrain"),
     ({"micro_batch_size": 0}, "micro_batch_size", "1"),
     ({"lr": float("inf")}, "lr", "2.5e-5"),
+    ({"adam_beta2": 1.0}, "adam_beta2", "0.95"),
+    ({"sequence_parallel": True, "seq_length": 4097}, "sequence_parallel", "false"),
+    (
+        {"sequence_parallel": True, "tensor_parallel": 1, "pipeline_parallel": 8, "nodes": 1},
+        "sequence_parallel",
+        "false",
+    ),
+    ({"split": (98.0, 2.0)}, "split", "98,2,0"),
+    ({"split": (0.0, 100.0, 0.0)}, "split", "98,2,0"),
+    ({"eval_interval": 5}, "eval_interval", "0"),
+    ({"keep_last": -1}, "keep_last", "0"),
+    ({"lora_target_modules": ("linear_qvk",)}, "lora_target_modules", "linear_qkv"),
+    (
+        {"run_type": "lora", "data_type": "GeneralInstructionHandler", "from_scratch": True},
+        "from_scratch",
+        "false",
+    ),
 ]
 
 
@@ -85,6 +103,8 @@ def test_a_suggestion_mends_the_field(recipe, architecture, changes, field, sugg
         ({"seq_length": 8192}, "pipeline_parallel"),
         ({"save_interval": 5000}, "save_interval"),
         ({"lr": 0.0, "min_lr": 0.0}, "lr"),
+        ({"eval_interval": 5000, "split": (98.0, 2.0, 0.0)}, "eval_interval"),
+        ({"run_type": "sft", "data_type": "GeneralInstructionHandler", "from_scratch": True}, "from_scratch"),
     ],
 )
 def test_warnings_do_not_stop(recipe, architecture, changes, field):

@@ -19,6 +19,7 @@ VALUES = {
     "float": st.floats(0, allow_infinity=False, allow_nan=False),
     "bool": st.booleans(),
     "ints": st.lists(st.integers(1, 10**6), min_size=1).map(tuple),
+    "floats": st.lists(st.floats(0, allow_infinity=False, allow_nan=False), min_size=1).map(tuple),
     "str": TEXT,
     "path": TEXT,
 }
@@ -26,6 +27,8 @@ VALUES = {
 
 def values_of(field):
     values = st.sampled_from(field.choices) if field.choices else VALUES[field.kind]
+    if field.kind == "names":
+        values = st.lists(values, min_size=1, unique=True).map(tuple)
     return st.none() | values if field.default is None else values
 
 

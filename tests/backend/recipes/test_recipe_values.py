@@ -27,6 +27,8 @@ from backend.recipes.values import MOST, format_value, nearest, parse_value, typ
         ("layers_per_stage", "20,19, 21 20", (20, 19, 21, 20)),
         ("layers_per_stage", "[20, 20]", (20, 20)),
         ("layers_per_stage", "", None),
+        ("split", "98, 1.5 0.5", (98.0, 1.5, 0.5)),
+        ("lora_target_modules", "linear_qkv,linear_fc2", ("linear_qkv", "linear_fc2")),
         ("samples", "", None),
         ("model", "", ""),
         ("data_path", " /a b ", "/a b"),
@@ -52,6 +54,11 @@ def test_reads_what_was_typed(name, text, value):
         ("convert_to_hf", "maybe", ""),
         ("layers_per_stage", "20,x", ""),
         ("layers_per_stage", "20,0", ""),
+        ("split", "98,x", ""),
+        ("split", "98,-1,0", ""),
+        ("split", "nan,1,1", ""),
+        ("lora_target_modules", "linear_kqv", "linear_qkv"),
+        ("lora_target_modules", "linear_qkv,linear_qkv", ""),
         ("run_type", "LORA", "lora"),
         ("run_type", "pretrian", "pretrain"),
         ("data_type", "GeneralPretrain", "GeneralPretrainHandler"),
@@ -80,6 +87,9 @@ def test_refuses_with_one_problem(name, text, suggestion):
         ("convert_to_hf", 1, ""),
         ("layers_per_stage", [20, "20"], ""),
         ("layers_per_stage", [], ""),
+        ("split", [98, "2"], ""),
+        ("lora_target_modules", ["linear_qkv", 7], ""),
+        ("lora_target_modules", [], ""),
         ("model", 7, ""),
         ("run_type", ["pretrain"], ""),
     ],
@@ -108,6 +118,7 @@ STRATEGIES = {
     "float": st.floats(0, allow_infinity=False),
     "bool": st.booleans(),
     "ints": st.lists(st.integers(1, 10**6), min_size=1).map(tuple),
+    "floats": st.lists(st.floats(0, allow_infinity=False, allow_nan=False), min_size=1).map(tuple),
     "str": st.text(st.characters(blacklist_categories=("Cs",))).map(str.strip).filter(bool),
     "path": st.text(st.characters(blacklist_categories=("Cs",))).map(lambda text: "/" + text.strip()),
 }
@@ -117,6 +128,8 @@ STRATEGIES = {
 @given(data=st.data())
 def test_text_reads_back_as_the_value(field, data):
     strategy = st.sampled_from(field.choices) if field.choices else STRATEGIES[field.kind]
+    if field.kind == "names":
+        strategy = st.lists(strategy, min_size=1, unique=True).map(tuple)
     value = data.draw(strategy)
     assert parse_value(field, format_value(field, value)) == value
 
