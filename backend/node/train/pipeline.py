@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from backend.node.train.grid import Grid
@@ -34,6 +35,13 @@ class PlainLoop:
             total += loss.detach()
         return total
 
+    def evaluate(self, batches: List[MicroBatch]) -> Tensor:
+        """The mean loss (fp32 scalar); to be called without gradients."""
+        total = torch.zeros((), dtype=torch.float32, device=self._device)
+        for batch in batches:
+            total += self._loss(self._stage(batch.tokens), batch.labels) / len(batches)
+        return total
+
 
 class Pipeline:
     """One stage of several under 1F1B; to be created by all ranks at once. `loss` as in PlainLoop.
@@ -58,17 +66,21 @@ class Pipeline:
 
         self._job = job
         self._grid = grid
+        self._group = group
         self._mean_loss = loss
+        self._dtype = dtype
         self._device = device
         self._count = max(job.num_micro_batches, grid.pp)
-        width = vocab_rows if grid.is_last_stage else job.shape.hidden
+        tokens = torch.empty((job.micro_batch_size, job.seq_length), dtype=torch.int64, device="meta")
+        hidden = _example(_hidden_size(job), dtype)
+        logits = _example((job.micro_batch_size, job.seq_length, vocab_rows), dtype)
         place = PipelineStage(
             stage,
             grid.pp_rank,
             grid.pp,
             device,
-            input_args=(_example(job, grid.is_first_stage, job.shape.hidden, dtype),),
-            output_args=(_example(job, False, width, dtype),),
+            input_args=(tokens if grid.is_first_stage else hidden,),
+            output_args=(logits if grid.is_last_stage else hidden,),
             group=group,
         )
         # Each loss is a share of the mean already. Releases before 2.7 never scale, and lack the argument.
@@ -100,6 +112,32 @@ class Pipeline:
             return torch.zeros((), dtype=torch.float32, device=self._device)
         return torch.stack(losses).detach().sum()
 
+    def evaluate(self, batches: List[MicroBatch]) -> Tensor:
+        """As PlainLoop.evaluate; 0 before the last stage. A stage in the middle needs no batches.
+
+        Without backward passes there is nothing to schedule, and torch's schedules before 2.8 cannot leave
+        them out: micro batch after micro batch goes through the stages.
+        """
+        total = torch.zeros((), dtype=torch.float32, device=self._device)
+        for number in range(self._job.num_micro_batches):
+            x = batches[number].tokens if self._grid.is_first_stage else self._from_previous()
+            x = self._stage(x)
+            if self._grid.is_last_stage:
+                total += self._loss(x, batches[number].labels)
+            else:
+                dist.send(x.contiguous(), self._neighbour(1), group=self._group)
+        return total
+
+    def _from_previous(self) -> Tensor:
+        size = _hidden_size(self._job)
+        x = torch.empty(size, dtype=self._dtype, device=self._device)
+        dist.recv(x, self._neighbour(-1), group=self._group)
+        return x
+
+    def _neighbour(self, step: int) -> int:
+        grid = self._grid
+        return grid.rank_at(grid.tp_rank, grid.dp_rank, grid.pp_rank + step)
+
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         return self._mean_loss(logits, labels) / self._job.num_micro_batches
 
@@ -119,9 +157,12 @@ def _if_known(function: Callable[..., Any], name: str) -> Dict[str, Any]:
     return {name: False} if name in inspect.signature(function).parameters else {}
 
 
-def _example(job: TrainJob, tokens: bool, width: int, dtype: torch.dtype) -> Tensor:
-    """What moves between stages, without memory: given shapes spare the schedule its trial run."""
-    size = (job.micro_batch_size, job.seq_length)
-    if tokens:
-        return torch.empty(size, dtype=torch.int64, device="meta")
-    return torch.empty((*size, width), dtype=dtype, device="meta", requires_grad=True)
+def _hidden_size(job: TrainJob) -> Tuple[int, int, int]:
+    """What moves between stages: each tensor parallel rank's part of the sequence where they split it."""
+    ranks = job.tensor_parallel if job.sequence_parallel else 1
+    return job.micro_batch_size, job.seq_length // ranks, job.shape.hidden
+
+
+def _example(size: Tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Without memory: given shapes spare the schedule its trial run."""
+    return torch.empty(size, dtype=dtype, device="meta", requires_grad=True)

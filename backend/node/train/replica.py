@@ -30,10 +30,15 @@ TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class StepResult:
-    """Means over the global batch, known to every rank. When not `finite`, nothing was updated."""
+    """Means over the global batch, known to every rank. When not `finite`, nothing was updated.
+
+    `stop`: whether any rank was asked to stop. `own_loss_finite`: whether this rank's share of the loss is.
+    """
 
     loss: float
     grad_norm: float
+    stop: bool = False
+    own_loss_finite: bool = True
 
     @property
     def finite(self) -> bool:
@@ -79,19 +84,27 @@ class Replica:
             else PlainLoop(self.stage, self._loss, device)
         )
 
-    def step(self, batches: List[MicroBatch], lr: float) -> StepResult:
+    def step(self, batches: List[MicroBatch], lr: float, stop: bool = False) -> StepResult:
         """One iteration over this data parallel rank's micro batches.
 
-        A stage in the middle needs none.
+        A stage in the middle needs none. `stop`: this rank was asked to stop; all learn it with the sums.
         """
         loss = self.compute_gradients(batches)
-        sums = norm_and_loss(self.parameters, loss, counts=self.grid.dp_rank == 0)
+        known = norm_and_loss(self.parameters, loss, counts=self.grid.dp_rank == 0)
+        sums = torch.cat((known, known.new_full((1,), float(stop))))
         dist.all_reduce(sums)
-        square, mean_loss = sums.tolist()
-        result = StepResult(mean_loss, math.sqrt(square) if square >= 0.0 else math.nan)
-        if result.finite:
-            self.optimizer.step(lr, clip_scale(result.grad_norm, self.job.clip_grad))
-        return result
+        square, mean_loss, asked = sums.tolist()
+        norm = math.sqrt(square) if square >= 0.0 else math.nan
+        if math.isfinite(mean_loss) and math.isfinite(norm):
+            self.optimizer.step(lr, clip_scale(norm, self.job.clip_grad))
+            return StepResult(mean_loss, norm, asked > 0.0)
+        return StepResult(mean_loss, norm, asked > 0.0, math.isfinite(loss.item()))
+
+    def evaluate(self, batches: List[MicroBatch]) -> Tensor:
+        """This rank's share of the mean loss over a global batch (fp32 scalar), without gradients: the shares
+        of all ranks add up to it. A stage in the middle needs no batches."""
+        with torch.no_grad():
+            return self._own_share(self._runner.evaluate(batches))
 
     def compute_gradients(self, batches: List[MicroBatch]) -> Tensor:
         """Fill the gradient buffer with the gradient of the mean loss over the global batch.
@@ -106,6 +119,10 @@ class Replica:
         if self.groups.data is not None:
             dist.all_reduce(self.parameters.gradient, group=self.groups.data)
             self.parameters.gradient.div_(self.grid.dp)
+        return self._own_share(loss)
+
+    def _own_share(self, loss: Tensor) -> Tensor:
+        """Tensor parallel ranks know the same loss: one of them counts it."""
         return loss / self.grid.dp if self.grid.tp_rank == 0 else torch.zeros_like(loss)
 
     def state(self) -> Dict[str, Tensor]:
