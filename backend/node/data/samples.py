@@ -54,6 +54,10 @@ class SampleIndex:
         """How many samples lie wholly, with the token that follows them, in the first `epochs` epochs."""
         return (epochs * self.tokens_per_epoch - 1) // self._seq_length
 
+    def epochs_for(self, count: int) -> int:
+        """How many epochs `count` samples take, so that `whole_samples` of them is at least `count`."""
+        return -(-(count * self._seq_length + 1) // self.tokens_per_epoch)
+
     def __getitem__(self, index: int) -> NDArray[np.int64]:
         """Sample `index`: int64 [seq_length + 1]. Raises IndexError below 0."""
         import numpy as np

@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
-from gettext import gettext as _
 from typing import List
 
-import numpy as np
 import torch
 
-from backend.node.data.indexed import IndexedDataset
-from backend.node.data.samples import SampleIndex
-from backend.node.job_lines import JobError
+from backend.node.train.data_lines import data_lines
 from backend.node.train.micro_batch import MicroBatch
+from backend.node.train.splits import TRAINING, VALIDATION
 from backend.node.train.train_job import TrainJob
+from backend.node.train.training_data import DataPart, TrainingData
 
 
 class BatchSource:
-    """Samples of the job's first data set, shuffled. Raises JobError when they are missing or broken."""
+    """Training and, where the job validates, validation samples, each part shuffled and without end.
+
+    All batches are on the device. Raises JobError when data are missing, broken or not enough."""
 
     def __init__(self, job: TrainJob, dp_rank: int, device: torch.device) -> None:
         self._job = job
         self._dp_rank = dp_rank
         self._device = device
-        self._samples = SampleIndex(IndexedDataset(job.datasets[0].prefix), job.seq_length, job.seed)
+        self._data = TrainingData(job)
+        self._training = self._data.part(TRAINING)
+        self._validation = self._data.part(VALIDATION) if job.eval_interval else None
+
+    def describe(self) -> List[str]:
+        """What rank 0 says about the data at the start."""
+        parts = {TRAINING: self._training}
+        if self._validation is not None:
+            parts[VALIDATION] = self._validation
+        return data_lines(self._data, parts)
 
     def micro_batches(self, consumed_samples: int) -> List[MicroBatch]:
-        """The batches of one iteration: on the device.
+        """The training batches of one iteration.
 
         Micro batch m of data parallel rank r takes the samples from consumed + (m * DP + r) * MBS on. Raises
         JobError when a token is not in the model's vocabulary.
         """
-        size, stride = self._job.micro_batch_size, self._job.data_parallel
-        batches: List[MicroBatch] = []
-        for number in range(self._job.num_micro_batches):
-            start = consumed_samples + (number * stride + self._dp_rank) * size
-            rows = np.stack([self._samples[start + place] for place in range(size)])
-            self._check(rows)
-            whole = torch.from_numpy(rows).to(self._device)
-            batches.append(MicroBatch(whole[:, :-1].contiguous(), whole[:, 1:].contiguous()))
-        return batches
+        return self._batches(self._training, consumed_samples)
 
-    def _check(self, rows: np.ndarray) -> None:
-        lowest, highest = int(rows.min()), int(rows.max())
-        if lowest < 0 or highest >= self._job.shape.vocab:
-            raise JobError(
-                "datasets",
-                _("the training data has the token {token}").format(token=lowest if lowest < 0 else highest),
-                _("the model has {vocab} tokens").format(vocab=self._job.shape.vocab),
-                _("preprocess the data with the tokenizer of this model"),
-            )
+    def validation_micro_batches(self, evaluation_number: int, step: int) -> List[MicroBatch]:
+        """The batches of step 0 .. `eval_iterations` - 1 of an evaluation; the first evaluation is number 0.
+
+        Evaluations go on through the validation samples as Megatron's do, also after a resume: the one after
+        iteration i is number i // eval_interval - 1. Raises as `micro_batches`; ValueError when the job does
+        not validate."""
+        if self._validation is None:
+            raise ValueError("eval_interval is 0")
+        steps = evaluation_number * self._job.eval_iterations + step
+        return self._batches(self._validation, steps * self._job.global_batch_size)
+
+    def _batches(self, part: DataPart, start: int) -> List[MicroBatch]:
+        size, stride = self._job.micro_batch_size, self._job.data_parallel
+        numbers = [
+            start + (number * stride + self._dp_rank) * size + place
+            for number in range(self._job.num_micro_batches)
+            for place in range(size)
+        ]
+        tokens, labels = (torch.from_numpy(rows).to(self._device) for rows in part.rows(numbers))
+        return [MicroBatch(*pair) for pair in zip(tokens.split(size), labels.split(size))]

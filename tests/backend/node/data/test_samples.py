@@ -104,6 +104,7 @@ def test_samples_that_lie_wholly_in_some_epochs(tmp_path: Path) -> None:
     samples = SampleIndex(dataset(tmp_path, [7, 5]), 4, 0)
     # The last sample needs one token more than it has inputs.
     assert [samples.whole_samples(epochs) for epochs in (1, 2, 3)] == [2, 5, 8]
+    assert [samples.epochs_for(count) for count in (1, 2, 3, 5, 6, 8)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_a_number_below_zero_is_refused(tmp_path: Path) -> None:
