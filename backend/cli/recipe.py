@@ -49,7 +49,7 @@ def _new(arguments: argparse.Namespace) -> int:
     from backend.catalog.catalog_files import find_model
     from backend.cli.diagnostics import say
     from backend.cli.output import print_line
-    from backend.engines.choose import check_all, suited_engine
+    from backend.engines.choose import check_all
     from backend.problems import errors_of
     from backend.recipes.recipe_files import create_recipe, save_recipe
     from backend.recipes.recipe_text import recipe_to_toml
@@ -61,7 +61,7 @@ def _new(arguments: argparse.Namespace) -> int:
         # once more as a setting, so that its limits are checked
         settings.insert(0, f"seq_length={arguments.seq_length}")
     recipe = starting_recipe(find_model(arguments.model), arguments.run_type, arguments.seq_length)
-    recipe = with_settings(recipe, [f"engine={suited_engine(recipe)}", *settings])
+    recipe = with_settings(recipe, settings)
     if arguments.output is None:
         print_line(recipe_to_toml(recipe, arguments.all).rstrip("\n"))
     elif arguments.force:

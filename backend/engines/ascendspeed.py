@@ -10,7 +10,7 @@ import re
 from backend.catalog.catalog_files import find_model
 from backend.catalog.model import Architecture, Model
 from backend.engines.container import container_commands
-from backend.engines.script_variables import script_variables
+from backend.engines.script_variables import VARIABLES, script_variables
 from backend.engines.site_rules import site_problems
 from backend.engines.stages import LaunchPlan, NodeCommand, Requirements, Site, StagePlan
 from backend.events import StageName
@@ -18,12 +18,17 @@ from backend.inventory import Node
 from backend.problems import InputError, Problem, Severity
 from backend.recipes.field_rules import unusable_path
 from backend.recipes.fields import FIELDS, Recipe
-from backend.recipes.values import term
+from backend.recipes.values import format_value, term
 from backend.translation import _
 
 CODE = "llm_train/AscendSpeed"
 # guide for 6.3.907, LoRA, Step2: known precision problem, TP is not supported (6.3.905 to 6.3.907)
 RELEASES_WITHOUT_LORA_TP = ("6.3.905", "6.3.906", "6.3.907")
+# by a variable, on the command line, or by the choice of the script itself
+_CARRIED = frozenset(
+    {*(name for name, _variable in VARIABLES), "nodes", "npus_per_node", "engine", "release"}
+)
+_CHANGES_THE_MODEL = frozenset({"from_scratch"})
 # a shell splits, expands or ends an unquoted word at any of these
 _UNSAFE = re.compile(r"[\s*?\[\]{}()<>|&;$`\"'\\!#~]")
 
@@ -35,7 +40,12 @@ class AscendSpeedEngine:
 
     def check(self, recipe: Recipe) -> tuple[Problem, ...]:
         """Rules of the guide's scripts and of their release."""
-        return (*_script_problems(recipe), *_path_problems(recipe), *_lora_problems(recipe))
+        return (
+            *_script_problems(recipe),
+            *_path_problems(recipe),
+            *_lora_problems(recipe),
+            *_without_variable(recipe),
+        )
 
     def plan(self, recipe: Recipe, architecture: Architecture, site: Site) -> LaunchPlan:
         """One command a node; the script preprocesses and converts on rank 0 what is missing.
@@ -140,6 +150,24 @@ def _path_problems(recipe: Recipe) -> tuple[Problem, ...]:
                 )
             )
     return tuple(problems)
+
+
+def _without_variable(recipe: Recipe) -> tuple[Problem, ...]:
+    """What is set and no variable of the guide's scripts carries: it would be ignored without a word."""
+    return tuple(
+        Problem(
+            field=field.name,
+            severity=Severity.ERROR if field.name in _CHANGES_THE_MODEL else Severity.WARNING,
+            what=_("the guide's scripts have no variable for {name}").format(name=field.name),
+            why=_("the training would run without it"),
+            fix=_("leave it at {default}, or take the native engine").format(
+                default=format_value(field, field.default) or _("nothing")
+            ),
+            suggestion=format_value(field, field.default),
+        )
+        for field in FIELDS
+        if field.name not in _CARRIED and getattr(recipe, field.name) != field.default
+    )
 
 
 def _lora_problems(recipe: Recipe) -> tuple[Problem, ...]:

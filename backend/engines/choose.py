@@ -31,15 +31,6 @@ def engine_named(name: str) -> Engine:
     )
 
 
-def suited_engine(recipe: Recipe) -> str:
-    """The first engine that has nothing against the recipe's model and run type; the first of all if none."""
-    for engine in ENGINES:
-        against = {problem.field for problem in engine.check(recipe)}
-        if not against & {"model", "run_type"}:
-            return engine.name
-    return ENGINES[0].name
-
-
 def check_all(recipe: Recipe, doubtful: frozenset[str] = frozenset()) -> tuple[Problem, ...]:
     """Every broken rule: of the recipe, of the catalog and of its engine; errors first.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import Any
 
@@ -14,15 +13,16 @@ from backend.engines.site_rules import site_problems
 from backend.engines.stages import LaunchPlan, NodeCommand, RenderedFile, Requirements, Site, StagePlan
 from backend.events import StageName
 from backend.inventory import Node
-from backend.problems import InputError, Problem, Severity
-from backend.recipes.check import resolve_architecture
-from backend.recipes.fields import Recipe
+from backend.problems import Problem, Severity
+from backend.recipes.fields import BY_NAME, Recipe
+from backend.recipes.values import term
 from backend.translation import _
 
-FAMILIES = ("llama2", "llama3", "yi")
 # what `backend.node` imports on a node, beside the standard library
 MODULES = ("torch", "numpy")
 FIRST_NODE_MODULES = ("tokenizers", "pyarrow")
+# torch.distributed.pipelining came with 2.5; the guide's image has 2.1
+OLDEST = (("torch", "2.5"),)
 LOOPBACK = "127.0.0.1"
 
 
@@ -32,17 +32,13 @@ class NativeEngine:
     name = "native"
 
     def check(self, recipe: Recipe) -> tuple[Problem, ...]:
-        """What this engine does not do yet. Warnings: the recipe itself may be right."""
-        problems = [*_run_type_problems(recipe, Severity.WARNING)]
-        with contextlib.suppress(InputError):  # an unknown model is said by the recipe's own rules
-            problems += _family_problems(resolve_architecture(recipe), Severity.WARNING)
-        return tuple(problems)
+        """It trains every family and run type; what it does not heed is said."""
+        return _unused(recipe)
 
     def plan(self, recipe: Recipe, architecture: Architecture, site: Site) -> LaunchPlan:
         """Every command of its stages. The recipe has passed its rules."""
         first = site.nodes[0]
         data = _command(site, first, 0, StageName.DATA, data_job(recipe, site), ())
-        weights = _command(site, first, 0, StageName.WEIGHTS, weights_job(recipe, architecture, site), ())
         job = train_job(recipe, architecture, site)
         train = tuple(
             _command(site, node, rank, StageName.TRAIN, job, _rendezvous(site, rank))
@@ -52,19 +48,22 @@ class NativeEngine:
             engine=self.name,
             stages=(
                 StagePlan(StageName.DATA, (data,)),
-                StagePlan(StageName.WEIGHTS, (weights,)),
+                _weights(recipe, architecture, site),
                 StagePlan(StageName.TRAIN, train),
                 _export(recipe, site),
             ),
             requirements=_requirements(recipe, site),
             log_node=site.nodes[-1].name,
             container_commands=container_commands(recipe, site),
-            blockers=(
-                *_run_type_problems(recipe, Severity.ERROR),
-                *_family_problems(architecture, Severity.ERROR),
-                *site_problems(recipe, site),
-            ),
+            blockers=site_problems(recipe, site),
         )
+
+
+def _weights(recipe: Recipe, architecture: Architecture, site: Site) -> StagePlan:
+    if recipe.from_scratch:
+        return StagePlan(StageName.WEIGHTS, (), _("the weights are random (from_scratch)"))
+    job = weights_job(recipe, architecture, site)
+    return StagePlan(StageName.WEIGHTS, (_command(site, site.nodes[0], 0, StageName.WEIGHTS, job, ()),))
 
 
 def _export(recipe: Recipe, site: Site) -> StagePlan:
@@ -112,34 +111,22 @@ def _requirements(recipe: Recipe, site: Site) -> Requirements:
     return Requirements(
         modules=MODULES + (("torch_npu",) if any(node.device == "npu" for node in site.nodes) else ()),
         first_node_modules=FIRST_NODE_MODULES,
+        oldest=OLDEST,
         npus_per_node=recipe.npus_per_node,
         readable=tuple(readable),
     )
 
 
-def _run_type_problems(recipe: Recipe, severity: Severity) -> tuple[Problem, ...]:
-    if recipe.run_type == "pretrain":
-        return ()
-    return (
+def _unused(recipe: Recipe) -> tuple[Problem, ...]:
+    """What belongs to the guide's scripts alone, and would be ignored without a word."""
+    return tuple(
         Problem(
-            field="run_type",
-            severity=severity,
-            what=_("the native engine trains pretrain only in this version"),
-            why=_("this recipe is {run_type}").format(run_type=recipe.run_type),
-            fix=_("take run type pretrain, or another engine"),
-        ),
-    )
-
-
-def _family_problems(architecture: Architecture, severity: Severity) -> tuple[Problem, ...]:
-    if architecture.family in FAMILIES:
-        return ()
-    return (
-        Problem(
-            field="model",
-            severity=severity,
-            what=_("the native engine does not train the family {name}").format(name=architecture.family),
-            why=_("it knows {families} in this version").format(families=", ".join(FAMILIES)),
-            fix=_("take a model of these families, or another engine"),
-        ),
+            field=name,
+            severity=Severity.WARNING,
+            what=_("the native engine has no use for {term}").format(term=term(BY_NAME[name])),
+            why=_("logs lie in the run's own folders, on the nodes and on the bastion"),
+            fix=_("leave it out"),
+        )
+        for name in ("log_directory", "process_log_directory")
+        if getattr(recipe, name)
     )

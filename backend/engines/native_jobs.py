@@ -16,6 +16,28 @@ from backend.recipes.fields import Recipe
 ALPACA_KEY = "text"
 # fp16 needs loss scaling, which the native engine has not: such weights train in bf16
 TRAINING_DTYPES = {"bfloat16": "bf16", "float16": "bf16", "float32": "fp32"}
+# settings of the training that the recipe calls the same
+SAME_NAMES = (
+    "micro_batch_size",
+    "global_batch_size",
+    "seq_length",
+    "lr",
+    "min_lr",
+    "lr_decay_style",
+    "weight_decay",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_eps",
+    "clip_grad",
+    "seed",
+    "eval_interval",
+    "eval_iterations",
+    "log_interval",
+    "save_interval",
+    "keep_last",
+    "sequence_parallel",
+    "recompute_activations",
+)
 
 
 def data_job(recipe: Recipe, site: Site) -> dict[str, Any]:
@@ -58,10 +80,17 @@ def weights_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[
 
 
 def export_job(recipe: Recipe, site: Site) -> dict[str, Any]:
-    """The newest checkpoint back to the folder of a Hugging Face model, in the original's dtype."""
+    """The newest checkpoint back to the folder of a Hugging Face model, in the original's dtype; an adapter
+    merged into the weights that it was trained on."""
     shared = site.shared_directory
+    saved = folders.save_directory(recipe, shared, site.run_key)
+    trained = (
+        {"megatron_directory": folders.weights_directory(recipe, shared), "lora_directory": saved}
+        if recipe.run_type == "lora"
+        else {"megatron_directory": saved}
+    )
     return {
-        "megatron_directory": folders.save_directory(recipe, shared, site.run_key),
+        **trained,
         "output_directory": folders.export_directory(recipe, shared, site.run_key),
         "like_directory": recipe.hf_weights,
         "dtype": None,
@@ -73,10 +102,8 @@ def train_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[st
     shared = site.shared_directory
     return {
         "architecture": dataclasses.asdict(architecture),
-        "datasets": [
-            {"prefix": folders.data_prefix(recipe, shared) + f"_{_text_key(recipe)}_document", "weight": 1.0}
-        ],
-        "load_directory": folders.weights_directory(recipe, shared),
+        **_trained_on(recipe, shared),
+        "load_directory": "" if recipe.from_scratch else folders.weights_directory(recipe, shared),
         "save_directory": folders.save_directory(recipe, shared, site.run_key),
         "tensor_parallel": recipe.tensor_parallel,
         "pipeline_parallel": recipe.pipeline_parallel,
@@ -84,17 +111,32 @@ def train_job(recipe: Recipe, architecture: Architecture, site: Site) -> dict[st
         "layers_per_stage": list(derived.layers_per_stage(recipe, architecture.layers)),
         "npus_per_node": recipe.npus_per_node,
         "device": site.nodes[0].device,
-        "micro_batch_size": recipe.micro_batch_size,
-        "global_batch_size": recipe.global_batch_size,
-        "seq_length": recipe.seq_length,
         "train_iterations": derived.train_iterations(recipe),
         "warmup_iterations": derived.warmup_iterations(recipe),
-        "lr": recipe.lr,
-        "min_lr": recipe.min_lr,
-        "weight_decay": recipe.weight_decay,
-        "clip_grad": recipe.clip_grad,
-        "seed": recipe.seed,
-        "log_interval": recipe.log_interval,
-        "save_interval": recipe.save_interval,
         "dtype": TRAINING_DTYPES[architecture.hf_dtype],
+        **{name: getattr(recipe, name) for name in SAME_NAMES},
+        **_adapter(recipe),
     }
+
+
+def _trained_on(recipe: Recipe, shared: str) -> dict[str, Any]:
+    """Instruction data is named by the prefix of its three token files, text by that of its one."""
+    prefix = folders.data_prefix(recipe, shared)
+    pretrains = recipe.run_type == "pretrain"
+    files = f"{prefix}_{_text_key(recipe)}_document" if pretrains else prefix
+    return {
+        "data_kind": "pretrain" if pretrains else "instruction",
+        "datasets": [{"prefix": files, "weight": 1.0}],
+        "split": list(recipe.split),
+    }
+
+
+def _adapter(recipe: Recipe) -> dict[str, Any]:
+    if recipe.run_type != "lora":
+        return {}
+    adapter = {
+        "rank": recipe.lora_rank,
+        "alpha": recipe.lora_alpha,
+        "target_modules": list(recipe.lora_target_modules),
+    }
+    return {"lora": adapter, "like_directory": recipe.hf_weights}

@@ -26,6 +26,7 @@ def plan_to_json(plan: LaunchPlan) -> dict[str, Any]:
             "first_node_modules": list(plan.requirements.first_node_modules),
             "npus_per_node": plan.requirements.npus_per_node,
             "readable": list(plan.requirements.readable),
+            "oldest": dict(plan.requirements.oldest),
         },
         "log_node": plan.log_node,
         "script": plan.script,

@@ -88,13 +88,14 @@ class Requirements:
 
     `modules`: Python modules that must be there, `first_node_modules` those of rank 0's node, which prepares
     data and weights; `npus_per_node`: free NPUs; `readable`: paths that must
-    exist on rank 0's node.
+    exist on rank 0's node; `oldest`: the least version ("2.5") of some of the modules.
     """
 
     modules: tuple[str, ...]
     first_node_modules: tuple[str, ...]
     npus_per_node: int
     readable: tuple[str, ...]
+    oldest: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,16 +9,12 @@ from backend.engines.stages import Requirements
 from backend.events import NodeNotReached, NodeObserved
 from backend.fleet.transport import Completed
 from backend.inventory import Node
+from backend.preflight.modules import SCRIPT, read_answer, too_old
 from backend.problems import Problem, Severity
 from backend.translation import _
 
 _WRITABLE = 'mkdir -p -- "$1" && test -w "$1"'
 _READABLE = 'for path; do test -r "$path" || { echo "$path"; exit 1; }; done'
-_MODULES = (
-    "import importlib.util as u, json, sys\n"
-    "print(json.dumps({'python': list(sys.version_info[:3]),"
-    " 'missing': [m for m in sys.argv[1:] if u.find_spec(m) is None]}))"
-)
 _OLDEST_PYTHON = (3, 9)
 
 
@@ -37,7 +32,7 @@ def node_checks(
 ) -> tuple[Check, ...]:
     """The checks of one node, in the order in which a person would make them."""
     modules = requirements.modules + (requirements.first_node_modules if rank == 0 else ())
-    checks = [_writable(node, node.work_directory), _python(node, modules)]
+    checks = [_writable(node, node.work_directory), _python(node, modules, requirements.oldest)]
     if rank == 0:
         checks.append(_writable(node, shared_directory))
         checks.append(_readable(node, requirements))
@@ -62,7 +57,7 @@ def _writable(node: Node, directory: str) -> Check:
     return Check("directory", ("sh", "-c", _WRITABLE, "sh", directory), judge)
 
 
-def _python(node: Node, modules: tuple[str, ...]) -> Check:
+def _python(node: Node, modules: tuple[str, ...], oldest: tuple[tuple[str, str], ...]) -> Check:
     def judge(done: Completed) -> Problem | None:
         if not done.ok:
             return _problem(
@@ -71,25 +66,32 @@ def _python(node: Node, modules: tuple[str, ...]) -> Check:
                 done.complaint(),
                 _("set `python` of the node in the inventory to a Python ≥ 3.9"),
             )
-        found = json.loads(done.text().strip().splitlines()[-1])
-        if tuple(found["python"])[:2] < _OLDEST_PYTHON:
-            version = ".".join(str(part) for part in found["python"])
+        found = read_answer(done.text())
+        if found.python[:2] < _OLDEST_PYTHON:
+            version = ".".join(str(part) for part in found.python)
             return _problem(
                 node,
                 _("{node} has Python {version}").format(node=node.name, version=version),
                 _("the code that runs on nodes needs Python ≥ 3.9"),
                 _("set `python` of the node in the inventory"),
             )
-        if found["missing"]:
+        if found.missing:
             return _problem(
                 node,
-                _("{node} lacks {modules}").format(node=node.name, modules=", ".join(found["missing"])),
+                _("{node} lacks {modules}").format(node=node.name, modules=", ".join(found.missing)),
                 _("{python} cannot import what the engine needs").format(python=node.python),
-                _("install it there, or use the guide's container image"),
+                _("install it there, or set `python` of the node to one that has it"),
+            )
+        if old := too_old(found, oldest):
+            return _problem(
+                node,
+                f"{node.name}: {'; '.join(old)}",
+                _("{python} is what the engine would run with").format(python=node.python),
+                _("update it there, set `python` of the node to another, or take the ascendspeed engine"),
             )
         return None
 
-    return Check("python", (node.python, "-c", _MODULES, *modules), judge)
+    return Check("python", (node.python, "-c", SCRIPT, *modules), judge)
 
 
 def _readable(node: Node, requirements: Requirements) -> Check:

@@ -144,6 +144,16 @@ def test_lora_with_tensor_parallel_is_a_warning_of_the_release(recipe, tp, relea
     ] * count
 
 
+def test_what_no_variable_carries_is_said(recipe):
+    own = replace(recipe, weight_decay=0.0, split=(98.0, 2.0, 0.0), from_scratch=True)
+    found = {problem.field: problem.severity for problem in ENGINE.check(own)}
+    assert found == {
+        "from_scratch": Severity.ERROR,
+        "weight_decay": Severity.WARNING,
+        "split": Severity.WARNING,
+    }
+
+
 def test_a_model_without_a_script(recipe, architecture, site):
     own = replace(recipe, model="demo-llama", architecture=architecture)
     assert [problem.field for problem in ENGINE.check(own)] == ["model"]

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from backend.catalog.catalog_files import find_model, load_models
 from backend.engines.choose import engine_named
-from backend.engines.native import FAMILIES
+from backend.engines.native_jobs import SAME_NAMES
 from backend.engines.stages import NodeCommand, Site
 from backend.events import StageName
 from backend.inventory import Node
+from backend.node.train.train_job_reader import read_train_job
 from backend.problems import Severity
+from backend.recipes.choices import RUN_TYPES
 from backend.recipes.fields import Recipe
+from backend.recipes.starting_point import starting_recipe
 
 ENGINE = engine_named("native")
 RUN = "/home/ma-user/ws/.npudeck/runs/r7-3f2a91"
@@ -82,7 +85,7 @@ def test_jobs_agree_with_each_other(recipe, architecture, site):
     assert weights["output_directory"] == "/shared/processed_for_input/llama2-70b/converted_weights_TP8PP4"
     assert weights["architecture"] == train["architecture"] == asdict(architecture)
     assert weights["layers_per_stage"] == train["layers_per_stage"] == [20, 20, 20, 20]
-    assert train["data_prefix"] == data["output_prefix"] + "_text_document"
+    assert train["datasets"][0]["prefix"] == data["output_prefix"] + "_text_document"
     assert train["load_directory"] == weights["output_directory"]
     assert (
         train["save_directory"] == "/shared/saved_dir_for_output/llama2-70b/saved_models/pretrain/r7-3f2a91"
@@ -122,23 +125,71 @@ def test_one_node_meets_itself(recipe, architecture, site):
     assert plan.stage(StageName.TRAIN).commands[0].environment[0] == ("MASTER_ADDR", "127.0.0.1")
 
 
-@pytest.mark.parametrize("run_type", ["sft", "lora"])
-def test_other_run_types_are_shown_but_not_launched(recipe, architecture, site, run_type):
-    tuning = replace(recipe, run_type=run_type, data_type="GeneralInstructionHandler")
-    plan = ENGINE.plan(tuning, architecture, site)
-    assert [problem.field for problem in plan.blockers] == ["run_type"]
-    (warning,) = ENGINE.check(tuning)
-    assert (warning.field, warning.severity) == ("run_type", Severity.WARNING)
-
-
+@pytest.mark.parametrize("run_type", RUN_TYPES)
 @pytest.mark.parametrize("model", load_models(), ids=lambda model: model.name)
-def test_other_families_are_shown_but_not_launched(recipe, site, model):
-    plan = ENGINE.plan(replace(recipe, model=model.name), model.architecture, site)
-    known = model.architecture.family in FAMILIES
-    assert [problem.field for problem in plan.blockers] == ([] if known else ["model"])
-    assert [problem.field for problem in ENGINE.check(replace(recipe, model=model.name))] == (
-        [] if known else ["model"]
+def test_every_model_and_run_type_is_a_job_that_the_nodes_accept(model, run_type):
+    recipe = replace(starting_recipe(model, run_type), data_path="/d/a", hf_weights="/m", train_iterations=9)
+    nodes = tuple(Node(f"n{rank}", "h", f"192.0.2.{rank + 1}", 8, "/ws") for rank in range(recipe.nodes))
+    plan = ENGINE.plan(recipe, model.architecture, Site("r1", nodes, "/ws", "0.1.0"))
+    assert (plan.blockers, ENGINE.check(recipe)) == ((), ())
+    job = read_train_job(job_of(plan, StageName.TRAIN))
+    assert job.shape.family == model.architecture.family
+    assert job.data_kind == ("pretrain" if run_type == "pretrain" else "instruction")
+    assert (job.lora is not None) == (run_type == "lora")
+
+
+def test_the_settings_of_the_recipe_reach_the_job(recipe, architecture, site):
+    own = replace(
+        recipe,
+        lr_decay_style="linear",
+        adam_beta1=0.8,
+        adam_beta2=0.9,
+        adam_eps=1e-6,
+        split=(90.0, 9.0, 1.0),
+        eval_interval=7,
+        eval_iterations=3,
+        keep_last=2,
+        sequence_parallel=True,
+        recompute_activations=True,
     )
+    job = read_train_job(job_of(ENGINE.plan(own, architecture, site), StageName.TRAIN))
+    for name in (*SAME_NAMES, "split"):
+        assert getattr(job, name) == getattr(own, name), name
+
+
+def test_an_adapter_is_described_and_merged_at_the_end(recipe, architecture, site):
+    tuning = replace(
+        recipe,
+        run_type="lora",
+        data_type="GeneralInstructionHandler",
+        lora_rank=4,
+        lora_alpha=8,
+        lora_target_modules=("linear_qkv",),
+        convert_to_hf=True,
+    )
+    plan = ENGINE.plan(tuning, architecture, site)
+    data, train, export = (job_of(plan, name) for name in (StageName.DATA, StageName.TRAIN, StageName.EXPORT))
+    assert train["lora"] == {"rank": 4, "alpha": 8, "target_modules": ["linear_qkv"]}
+    assert train["like_directory"] == export["like_directory"] == tuning.hf_weights
+    assert train["datasets"] == [{"prefix": data["output_prefix"], "weight": 1.0}]
+    assert export["megatron_directory"] == train["load_directory"]
+    assert export["lora_directory"] == train["save_directory"]
+    assert export["output_directory"] not in (export["megatron_directory"], export["lora_directory"])
+
+
+def test_random_weights_are_not_converted(recipe, architecture, site):
+    plan = ENGINE.plan(replace(recipe, from_scratch=True), architecture, site)
+    stage = plan.stage(StageName.WEIGHTS)
+    assert stage.commands == ()
+    assert "from_scratch" in stage.skip
+    assert job_of(plan, StageName.TRAIN)["load_directory"] == ""
+
+
+def test_says_what_it_needs_and_what_it_does_not_heed(recipe, architecture, site):
+    needs = ENGINE.plan(recipe, architecture, site).requirements
+    assert dict(needs.oldest)["torch"] == "2.5"
+    (warning,) = ENGINE.check(replace(recipe, log_directory="/logs"))
+    assert (warning.field, warning.severity) == ("log_directory", Severity.WARNING)
 
 
 def test_the_site_must_fit(recipe, architecture, site):
@@ -193,7 +244,7 @@ def assert_reads_back(command: NodeCommand) -> None:
 def test_the_column_of_the_text_names_the_files(recipe, architecture, site):
     plan = ENGINE.plan(replace(recipe, json_key="content"), architecture, site)
     assert job_of(plan, StageName.DATA)["json_keys"] == ["content"]
-    assert job_of(plan, StageName.TRAIN)["data_prefix"].endswith("/train-00000_content_document")
+    assert job_of(plan, StageName.TRAIN)["datasets"][0]["prefix"].endswith("/train-00000_content_document")
 
 
 def test_samples_have_a_template_and_a_longest_length(recipe, architecture, site):
