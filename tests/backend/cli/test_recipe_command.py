@@ -120,7 +120,7 @@ def test_validate_lets_warnings_pass(tmp_path, capsys):
     assert main(["recipe", "validate", str(path)]) == 0
     captured = capsys.readouterr()
     assert captured.out == f"{path}: 1 warning\n"
-    assert captured.err.startswith("warning: run_type: ")
+    assert captured.err.startswith("warning: lr: ")
 
 
 @pytest.mark.parametrize("action", ["validate", "show"])
