@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from gettext import gettext as _
 from typing import Dict, List, Mapping, Union
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from backend.node.job_lines import JobError
 from backend.node.train.flat_parameters import FlatParameters, Traits
 from backend.node.train.frozen_parameters import FrozenParameters
 from backend.node.train.grid import Grid
@@ -22,6 +20,8 @@ from backend.node.train.model import EMBEDDING, HEAD, Stage
 from backend.node.train.optimizer import FlatAdamW, clip_scale, norm_and_loss
 from backend.node.train.pipeline import Pipeline, PlainLoop
 from backend.node.train.process_groups import Groups
+from backend.node.train.rank_weights import Shapes, check_weights, planned_shapes, vocab_rows
+from backend.node.train.tensor_group import TensorRanks
 from backend.node.train.train_job import TrainJob
 from backend.node.train.vocab_loss import vocab_parallel_loss
 
@@ -63,13 +63,15 @@ class Replica:
         self.job = job
         self.grid = grid
         self.groups = groups
-        vocab_rows = _local_vocab_rows(job, grid, weights)
+        rows = vocab_rows(job, grid, weights)
+        ranks = TensorRanks(grid.tp_rank, grid.tp, groups.tensor, job.sequence_parallel)
         layers = job.layers_per_stage[grid.pp_rank]
-        self.stage = Stage(job.shape, layers, vocab_rows, grid, groups.tensor)
+        self.stage = Stage(job.shape, layers, rows.first, rows.size, grid, ranks, job.recompute_activations)
+        assert _shapes(self.stage) == planned_shapes(job, grid, rows.padded), "a file holds what a stage has"
         if job.lora is not None:
             adapt(self.stage, job.lora)
         weights = with_adapter(self.stage, weights, job, grid)
-        _check_names({name: tuple(p.shape) for name, p in self.stage.named_parameters()}, weights)
+        check_weights(_shapes(self.stage), weights)
         dtype = TORCH_DTYPES[job.dtype]
         self.parameters = FlatParameters(self.stage, _all_traits(self.stage, job, grid), dtype, device)
         self.frozen = FrozenParameters(self.stage, dtype, device)
@@ -79,7 +81,7 @@ class Replica:
             self.frozen.load(name, weights[name])
         self.optimizer = FlatAdamW(self.parameters, job)
         self._runner: Union[PlainLoop, Pipeline] = (
-            Pipeline(job, grid, groups.pipeline, self.stage, vocab_rows, self._loss, dtype, device)
+            Pipeline(job, grid, groups.pipeline, self.stage, rows.size, self._loss, dtype, device)
             if grid.pp > 1
             else PlainLoop(self.stage, self._loss, device)
         )
@@ -144,40 +146,8 @@ class Replica:
         dist.all_reduce(self.parameters.view(self.parameters.gradient, name), group=self.groups.embedding)
 
 
-def _local_vocab_rows(job: TrainJob, grid: Grid, weights: Mapping[str, Tensor]) -> int:
-    """Rows of this rank's embedding and head, as the checkpoint was padded; 0 on a stage in the middle."""
-    if not (grid.is_first_stage or grid.is_last_stage):
-        return 0
-    name = EMBEDDING if grid.is_first_stage else HEAD
-    if name not in weights:
-        raise _wrong_tensor(_("the weights lack the tensor {name}").format(name=name))
-    rows = int(weights[name].shape[0])
-    if rows * grid.tp < job.shape.vocab:
-        what = _("{name} has {rows} rows on each of {tp} ranks, the model has {vocab} tokens")
-        raise _wrong_tensor(what.format(name=name, rows=rows, tp=grid.tp, vocab=job.shape.vocab))
-    return rows
-
-
-def _check_names(expected: Dict[str, tuple[int, ...]], weights: Mapping[str, Tensor]) -> None:
-    for name, shape in expected.items():
-        if name not in weights:
-            raise _wrong_tensor(_("the weights lack the tensor {name}").format(name=name))
-        found = tuple(weights[name].shape)
-        if found != shape:
-            what = _("the tensor {name} has the shape {found}, not {shape}")
-            raise _wrong_tensor(what.format(name=name, found=list(found), shape=list(shape)))
-    for name in weights:
-        if name not in expected:
-            raise _wrong_tensor(_("the weights have a tensor too many: {name}").format(name=name))
-
-
-def _wrong_tensor(what: str) -> JobError:
-    return JobError(
-        "load_directory",
-        what,
-        _("weights, model and layout must agree"),
-        _("convert the weights for this model and layout"),
-    )
+def _shapes(stage: Stage) -> Shapes:
+    return {name: tuple(parameter.shape) for name, parameter in stage.named_parameters()}
 
 
 def _all_traits(stage: Stage, job: TrainJob, grid: Grid) -> Dict[str, Traits]:
@@ -191,8 +161,12 @@ def _all_traits(stage: Stage, job: TrainJob, grid: Grid) -> Dict[str, Traits]:
 
 
 def _traits(name: str, parameter: Tensor, is_whole_half: bool, job: TrainJob, grid: Grid) -> Traits:
-    """Matrices decay, norms and biases do not; a value that several ranks hold counts on one of them."""
-    is_whole = is_whole_half or "layernorm" in name
+    """Matrices decay, norms and biases do not; a value that several ranks hold counts on one of them.
+
+    In sequence parallel a norm's gradient on one rank is that of its places alone.
+    """
+    is_norm = "layernorm" in name
+    is_whole = is_whole_half or is_norm
     is_second_copy = name == HEAD and job.shape.tie_embeddings
     counted = not is_second_copy and not (is_whole and grid.tp_rank > 0)
-    return Traits(parameter.dim() > 1, counted, shared=is_whole_half)
+    return Traits(parameter.dim() > 1, counted, shared=is_whole_half or (is_norm and job.sequence_parallel))

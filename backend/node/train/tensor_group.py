@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import torch
 import torch.distributed as dist
@@ -13,6 +13,33 @@ from torch import Tensor
 
 Group = Optional[dist.ProcessGroup]
 _SEQUENCE = 1  # the dimension that is split in sequence parallel: [batch, seq, ...]
+
+
+class TensorRanks(NamedTuple):
+    """This rank among its `size` tensor parallel ranks.
+
+    With `splits_sequence` (sequence parallel) each holds its own places of what lies between the layers,
+    [batch, seq / size, ...], otherwise all of it.
+    """
+
+    rank: int
+    size: int
+    group: Group
+    splits_sequence: bool = False
+
+    def enter(self, x: Tensor) -> Tensor:
+        """What lies between layers -> the input of a column parallel product, whole on every rank."""
+        return join_sequence(x, self.group) if self.splits_sequence else copy_to_group(x, self.group)
+
+    def leave(self, x: Tensor) -> Tensor:
+        """The ranks' partial results, which add up -> what lies between layers."""
+        return (
+            add_and_split_sequence(x, self.group) if self.splits_sequence else add_over_group(x, self.group)
+        )
+
+    def whole_length(self, x: Tensor) -> int:
+        """Places of the sequence of which `x` [batch, places, ...] lies between layers."""
+        return x.shape[_SEQUENCE] * (self.size if self.splits_sequence else 1)
 
 
 class _CopyToGroup(torch.autograd.Function):

@@ -15,36 +15,29 @@ from backend.node.train.tensor_group import Group
 class _VocabParallelLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor, first_row: int, vocab: int, group: Group) -> Tensor:
-        scores = logits.detach().to(torch.float32, copy=True)
-        rows = scores.shape[-1]
-        real_rows = min(max(vocab - first_row, 0), rows)
-        # Padding rows only make the table divisible: no token stands behind them.
-        scores[..., real_rows:] = float("-inf")
-        highest = scores.amax(-1)
-        if group is not None:
-            dist.all_reduce(highest, op=dist.ReduceOp.MAX, group=group)
-        scores -= highest[..., None]
         local = labels - first_row
+        rows = logits.shape[-1]
         elsewhere = (local < 0) | (local >= rows)
         local = local.masked_fill(elsewhere, 0)[..., None]
-        wanted = scores.gather(-1, local)[..., 0].masked_fill(elsewhere, 0.0)
-        scores.exp_()
-        sums = torch.stack((scores.sum(-1), wanted))
-        if group is not None:
-            dist.all_reduce(sums, group=group)
-        total, wanted = sums[0], sums[1]
-        ctx.probabilities = scores.div_(total[..., None])
+        scores = _without_padding(logits.detach(), vocab - first_row)
+        wanted = scores.gather(-1, local)[..., 0].float().masked_fill(elsewhere, 0.0)
+        shares = torch.softmax(scores, -1, dtype=torch.float32)
+        # The highest score has the share 1 / sum: one look at it, instead of a second pass over all.
+        highest, place = scores.max(-1, keepdim=True)
+        own = highest[..., 0].float() - shares.gather(-1, place)[..., 0].log()
+        total, wanted = _over_all(own, wanted, group)
         counted = labels != IGNORED
         count = counted.sum().clamp_(min=1)
-        ctx.local, ctx.here, ctx.counted, ctx.count = local, ~elsewhere, counted, count
+        # This rank's shares of its own tokens -> its probabilities among all tokens.
+        ctx.weight = (own - total).exp_().mul_(counted) / count
+        ctx.shares, ctx.local, ctx.taken = shares, local, (counted & ~elsewhere) / count
         ctx.dtype = logits.dtype
-        return (total.log() - wanted).masked_fill_(~counted, 0.0).sum() / count
+        return (total - wanted).masked_fill_(~counted, 0.0).sum() / count
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tuple[Tensor, None, None, None, None]:
-        slope = ctx.probabilities
-        slope.scatter_add_(-1, ctx.local, -ctx.here.to(slope.dtype)[..., None])
-        slope *= (ctx.counted * (gradient / ctx.count))[..., None]
+        slope = ctx.shares.mul_((ctx.weight * gradient)[..., None])
+        slope.scatter_add_(-1, ctx.local, (ctx.taken * -gradient)[..., None])
         return slope.to(ctx.dtype), None, None, None, None
 
 
@@ -57,3 +50,26 @@ def vocab_parallel_loss(logits: Tensor, labels: Tensor, first_row: int, vocab: i
     """
     loss: Tensor = _VocabParallelLoss.apply(logits, labels, first_row, vocab, group)
     return loss
+
+
+def _without_padding(logits: Tensor, real_rows: int) -> Tensor:
+    """Padding rows only make the table divisible: no token stands behind them.
+
+    A number, not minus infinity: a rank may have nothing but padding.
+    """
+    if real_rows >= logits.shape[-1]:
+        return logits
+    scores = logits.clone()
+    scores[..., max(real_rows, 0) :] = torch.finfo(scores.dtype).min
+    return scores
+
+
+def _over_all(own: Tensor, wanted: Tensor, group: Group) -> Tuple[Tensor, Tensor]:
+    """The logarithm of the sum of exp(scores) over all ranks, from that of each; and the wanted scores."""
+    if group is None:
+        return own, wanted
+    highest = own.clone()
+    dist.all_reduce(highest, op=dist.ReduceOp.MAX, group=group)
+    sums = torch.stack(((own - highest).exp_(), wanted))
+    dist.all_reduce(sums, group=group)
+    return highest + sums[0].log(), sums[1]

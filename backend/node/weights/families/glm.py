@@ -33,4 +33,5 @@ GLM = Family(
     head=Part("head", VOCABULARY, (Source("transformer.output_layer.weight", ("vocab", "hidden")),)),
     ignored=(),
     buffers=(Source("transformer.rotary_pos_emb.inv_freq", ("rotary",)),),
+    turns_neighbours=True,
 )

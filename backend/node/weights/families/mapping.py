@@ -62,6 +62,11 @@ class Family(NamedTuple):
 
     `ignored` are endings of tensor names that carry nothing to convert; `buffers` are tensors among the
     weights that no training changes: Megatron does not keep them, and they go back as they were.
+
+    What else training must know: `turns_neighbours`: the rotary embedding turns element 2i of a head with
+    2i + 1 (else i with i + half of what is turned). `unit_head`: every row of the head is brought to length 1
+    when it is used. `has_alibi`: models without a rotary embedding (rope_theta 0) have linear biases on the
+    scores.
     """
 
     layer: Tuple[Part, ...]
@@ -71,3 +76,6 @@ class Family(NamedTuple):
     head: Part
     ignored: Tuple[str, ...]
     buffers: Tuple[Source, ...] = ()
+    turns_neighbours: bool = False
+    unit_head: bool = False
+    has_alibi: bool = False

@@ -46,4 +46,6 @@ _W_PACK = Part("qkv", QKV, (Source("model.layers.{layer}.self_attn.W_pack.weight
 BAICHUAN = LLAMA._replace(
     layer=tuple(_W_PACK if part.name == "qkv" else part for part in LLAMA.layer),
     layer_bias=(),
+    unit_head=True,
+    has_alibi=True,
 )
