@@ -63,9 +63,11 @@ def print_progress(done: int, total: Optional[int], unit: str, text: str = "") -
     _say(line, sys.stdout)
 
 
-def print_problem(field: str, what: str, why: str = "", fix: str = "") -> None:
-    """Say what stopped the job, on stderr, as one JSON line with the keys of a problem."""
-    line = {"field": field, "severity": "error", "what": what, "why": why, "fix": fix}
+def print_problem(field: str, what: str, why: str = "", fix: str = "", severity: str = "error") -> None:
+    """Say what stopped the job, on stderr, as one JSON line with the keys of a problem.
+
+    `severity` "warning": what went wrong and did not stop it."""
+    line = {"field": field, "severity": severity, "what": what, "why": why, "fix": fix}
     _say(line, sys.stderr)
 
 
