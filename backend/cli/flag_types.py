@@ -56,6 +56,19 @@ def positive(text: str) -> int:
     return number
 
 
+def seconds(text: str) -> float:
+    """A span of time from a tenth of a second to an hour."""
+    try:
+        value = real(text)
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value <= 3600:
+        raise argparse.ArgumentTypeError(
+            _("{text!r} is not a number of seconds (0.1 to 3600)").format(text=text)
+        )
+    return value
+
+
 def variable(
     kind: Callable[[str], Value],
     name: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
-from backend.cli.flag_types import real
+from backend.cli.flag_types import seconds
 from backend.cli.fleet_selection import add_nodes
 from backend.translation import _
 
@@ -17,28 +17,16 @@ def register(commands: Commands) -> None:
     add_nodes(parser, _('nodes or node sets, e.g. "n[01-04]", rack1 or "!drained" (default: all)'))
     parser.add_argument("--watch", action="store_true", help=_("ask again and again until interrupted"))
     parser.add_argument(
-        "--interval", type=_seconds, default=5.0, metavar="S", help=_("seconds between rounds (default 5)")
+        "--interval", type=seconds, default=5.0, metavar="S", help=_("seconds between rounds (default 5)")
     )
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=10.0,
         metavar="S",
         help=_("seconds to wait for a node (default 10)"),
     )
     add_json(parser)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = real(text)
-    except ValueError:
-        value = 0.0
-    if not 0.1 <= value <= 3600:
-        raise argparse.ArgumentTypeError(
-            _("{text!r} is not a number of seconds (0.1 to 3600)").format(text=text)
-        )
-    return value
 
 
 def _health(arguments: argparse.Namespace) -> int:

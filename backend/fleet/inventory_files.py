@@ -17,7 +17,15 @@ from backend.translation import _
 VARIABLE = "NPUDECK_INVENTORY"
 FILE_NAME = "npudeck.toml"
 
-__all__ = ["FILE_NAME", "VARIABLE", "find_inventory", "load_inventory", "node_names", "save_inventory"]
+__all__ = [
+    "FILE_NAME",
+    "VARIABLE",
+    "create_inventory",
+    "find_inventory",
+    "load_inventory",
+    "node_names",
+    "save_inventory",
+]
 
 
 def find_inventory(option: str | None = None) -> str:
@@ -67,6 +75,22 @@ def load_inventory(path: str) -> Inventory:
 def save_inventory(inventory: Inventory, path: str) -> None:
     """Atomic: the file is the old one or the new one. Raises `LocalError` when it cannot be written."""
     write_whole(path, inventory_to_toml(inventory), field="inventory")
+
+
+def create_inventory(inventory: Inventory, path: str, *, overwrite: bool) -> None:
+    """Write an inventory for people: nodes of one pattern on one line, [fleet] defaults said.
+
+    Raises `InputError` when the inventory would not be read again, or when the file is there and stays.
+    """
+    text = inventory_to_toml(inventory, fold=True)
+    parse_inventory(text, path)
+    if not write_whole(path, text, field="inventory", new=not overwrite):
+        raise InputError.because(
+            _("{path} is there already").format(path=path),
+            _("it may describe a fleet in use"),
+            _("name another file with -o, or replace it with --overwrite"),
+            field="output",
+        )
 
 
 def _with_whole_paths(ssh: SshOptions, folder: Path) -> SshOptions:

@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from backend.fleet.inventory_fold import fold_nodes
 from backend.fleet.inventory_parse import NPUS_PER_NODE
+from backend.fleet.node_sets import expand, folded
 from backend.inventory import Inventory, Node, SshOptions
 
 
-def inventory_to_toml(inventory: Inventory) -> str:
-    """Every value that is not a default, one [[nodes]] a node."""
+def inventory_to_toml(inventory: Inventory, *, fold: bool = False) -> str:
+    """Every value that is not a default, one [[nodes]] a node; with `fold` one for nodes of one pattern."""
     sections = [_section("[fleet]", _fleet(inventory))]
     ssh = _differing(inventory.ssh, SshOptions())
     if ssh:
@@ -19,10 +21,18 @@ def inventory_to_toml(inventory: Inventory) -> str:
     if inventory.container is not None:
         container = {name: getattr(inventory.container, name) for name in type(inventory.container).__slots__}
         sections.append(_section("[container]", container.items()))
-    sections.extend(_section("[[nodes]]", _node(node)) for node in inventory.nodes)
+    nodes = fold_nodes(inventory.nodes) if fold else inventory.nodes
+    sections.extend(_section("[[nodes]]", _node(node)) for node in nodes)
     if inventory.groups:
-        sections.append(_section("[groups]", ((name, ",".join(names)) for name, names in inventory.groups)))
+        sections.append(
+            _section("[groups]", ((name, _members(names, fold)) for name, names in inventory.groups))
+        )
     return "\n".join(sections)
+
+
+def _members(names: tuple[str, ...], fold: bool) -> str:
+    text = folded(names) if fold else ""
+    return text if text and expand(text) == names else ",".join(names)
 
 
 def _fleet(inventory: Inventory) -> list[tuple[str, Any]]:

@@ -1,102 +1,198 @@
-"""Who may run on a node: one lease a node, taken in one atomic step, given back by its owner alone."""
+"""Who may use the NPUs of a node: leases taken in one atomic step, kept alive, given back by their owner
+alone.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from backend.fleet.lease_script import (
+    DROP,
+    EVERYTHING,
+    LIST,
+    RENEW,
+    TAKE,
+    Answer,
+    Lease,
+    parse_answer,
+    words_of,
+)
 from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.problems import ConflictError, NodeError, Problem, Severity
 from backend.translation import _
 
-# the folder is made whole under another name; renaming it fails while a lease is there: that is not empty
-_ACQUIRE = """
-set -eu
-umask 022
-mkdir -p "$1"
-new=$(mktemp -d "$1/.lease.XXXXXX")
-trap 'rm -rf "$new"' EXIT
-chmod 755 "$new"
-printf '%s\\n' "$2" "$3" "$4" >"$new/owner"
-if mv -T "$new" "$1/lease" 2>/dev/null; then cat "$1/lease/owner"; exit 0; fi
-cat "$1/lease/owner"
-"""
+TTL_S = 900
+RENEW_S = 60.0
 
-_RELEASE = """
-set -eu
-[ -f "$1/lease/owner" ] || { echo free; exit 0; }
-read -r owner <"$1/lease/owner"
-[ "$owner" = "$2" ] || { echo other; exit 0; }
-old="$1/.released.$$"
-mv -T "$1/lease" "$old" 2>/dev/null && rm -rf "$old"
-echo released
-"""
-
-_READ = 'cat "$1/lease/owner" 2>/dev/null || true'
+__all__ = ["Lease", "LeaseOwner", "acquire", "holder_of", "keep", "leases_of", "release", "renew", "seize"]
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseOwner:
-    """`run_key` of the run, `actor` (user@bastion) who launched it, `since` in UTC epoch seconds."""
+    """`run_key` of the run, `actor` (user@bastion) who launched it, `since` in UTC epoch seconds.
+
+    `place`: the container that the commands run in, "" for the host itself; `why` a person may have said.
+    """
 
     run_key: str
     actor: str
     since: float
+    place: str = ""
+    why: str = ""
+    ttl_s: int = TTL_S
 
 
-async def acquire(transport: Transport, node: Node, owner: LeaseOwner, *, timeout_s: float = 15.0) -> None:
-    """Take the node for a run. Taking it again for the same run is fine.
+async def acquire(
+    transport: Transport,
+    node: Node,
+    owner: LeaseOwner,
+    devices: Sequence[int] | None = None,
+    *,
+    steal: bool = False,
+    timeout_s: float = 15.0,
+) -> tuple[Lease, ...]:
+    """Take NPUs of the node, or all of it, for a run: all that are named or none. Answers what it replaced.
 
-    Raises `ConflictError` saying who holds it and since when; `NodeError` when the node cannot say.
+    Taking again for the same run is fine, and so are leases that are over. `steal` takes from others what
+    is not, which is written into the node's leases.log. Raises `ConflictError` saying who holds what and
+    since when; `NodeError` when the node cannot say.
     """
-    words = [_folder(node), owner.run_key, owner.actor.replace("\n", " "), f"{owner.since:.0f}"]
-    done = await transport.run(node, ["sh", "-c", _ACQUIRE, "sh", *words], timeout_s=timeout_s)
-    holder = _owner(done.text()) if done.ok else None
-    if holder is None:
-        what = _("the lease of the node cannot be taken: {complaint}").format(complaint=done.complaint())
-        raise NodeError(Problem(node.name, Severity.ERROR, what))
-    if holder.run_key != owner.run_key:
-        raise _held(node, holder)
+    names = [EVERYTHING] if devices is None else [str(device) for device in sorted(set(devices))]
+    answer = await _ask(transport, node, TAKE, owner, names, steal, timeout_s)
+    if refused := answer.said("refused"):
+        raise _held(node, refused)
+    if not answer.done:
+        raise _silent(node, _("the lease of the node cannot be taken"), "")
+    return answer.said("replaced")
+
+
+async def renew(transport: Transport, node: Node, owner: LeaseOwner, *, timeout_s: float = 15.0) -> None:
+    """Say that the run is still there. Raises `ConflictError` when it holds nothing on the node any more."""
+    answer = await _ask(transport, node, RENEW, owner, (), False, timeout_s)
+    if answer.done:
+        return
+    if others := answer.said("other"):
+        raise _held(node, others)
+    what = _("the lease of run {run} on {node} is gone").format(run=owner.run_key, node=node.name)
+    raise ConflictError(Problem(node.name, Severity.ERROR, what))
+
+
+async def keep(
+    transport: Transport,
+    nodes: Sequence[Node],
+    owner: LeaseOwner,
+    lost: Callable[[Node, ConflictError], None],
+    *,
+    interval_s: float = RENEW_S,
+) -> None:
+    """Renew on all nodes until cancelled. `lost` is called once for a node that somebody else has taken.
+
+    A node that does not answer keeps its lease as long as its time to live, and beyond it while it computes.
+    """
+    held = list(nodes)
+
+    async def one(node: Node) -> None:
+        try:
+            await renew(transport, node, owner)
+        except ConflictError as error:
+            held.remove(node)
+            lost(node, error)
+        except NodeError:
+            return
+
+    while held:
+        await asyncio.sleep(interval_s)
+        await asyncio.gather(*(one(node) for node in list(held)))
 
 
 async def release(transport: Transport, node: Node, run_key: str, *, timeout_s: float = 15.0) -> bool:
-    """Give the node back; True when this run held it. The lease of another run is left alone."""
-    argv = ["sh", "-c", _RELEASE, "sh", _folder(node), run_key]
-    done = await transport.run(node, argv, timeout_s=timeout_s)
-    if not done.ok:
-        what = _("the lease of the node cannot be given back: {complaint}").format(complaint=done.complaint())
-        raise NodeError(Problem(node.name, Severity.ERROR, what))
-    return done.text().strip() == "released"
+    """Give the node back; True when this run held some of it. Leases of other runs are left alone."""
+    owner = LeaseOwner(run_key, "", 0)
+    answer = await _ask(transport, node, DROP, owner, (), False, timeout_s)
+    return bool(answer.said("dropped"))
 
 
-async def holder_of(transport: Transport, node: Node, *, timeout_s: float = 15.0) -> LeaseOwner | None:
-    """Who holds the node now; None when it is free."""
-    done = await transport.run(node, ["sh", "-c", _READ, "sh", _folder(node)], timeout_s=timeout_s)
-    return _owner(done.text())
+async def seize(
+    transport: Transport, node: Node, owner: LeaseOwner, *, timeout_s: float = 15.0
+) -> tuple[Lease, ...]:
+    """Take every lease of the node away from whoever has it, and take none; answers them.
+
+    `owner.actor` and `owner.why` are written into the node's leases.log.
+    """
+    answer = await _ask(transport, node, DROP, owner, (), True, timeout_s)
+    return answer.said("dropped")
 
 
-def _folder(node: Node) -> str:
-    return f"{node.work_directory}/.npudeck"
+async def leases_of(
+    transport: Transport, node: Node, place: str = "", *, timeout_s: float = 15.0
+) -> tuple[Lease, ...]:
+    """Every lease on the node, those that are over included. Raises `NodeError`."""
+    answer = await _ask(transport, node, LIST, LeaseOwner("", "", 0, place), (), False, timeout_s)
+    return answer.said("there")
 
 
-def _owner(text: str) -> LeaseOwner | None:
-    lines = text.splitlines()
-    if len(lines) < 3 or not lines[2].isdigit():
-        return None
-    return LeaseOwner(lines[0], lines[1], float(lines[2]))
+async def holder_of(
+    transport: Transport, node: Node, place: str = "", *, timeout_s: float = 15.0
+) -> LeaseOwner | None:
+    """Who holds the node or one of its NPUs now; None when it is free."""
+    for lease in await leases_of(transport, node, place, timeout_s=timeout_s):
+        if not lease.over:
+            return LeaseOwner(lease.run_key, lease.actor, lease.since, place, lease.why, lease.ttl_s)
+    return None
 
 
-def _held(node: Node, holder: LeaseOwner) -> ConflictError:
-    since = datetime.fromtimestamp(holder.since, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    what = _("{node} is held by run {run} of {actor} since {since}")
-    fix = _("wait for that run or stop it; if it no longer exists, remove {folder}/lease on the node")
-    return ConflictError(
-        Problem(
-            node.name,
-            Severity.ERROR,
-            what.format(node=node.name, run=holder.run_key, actor=holder.actor, since=since),
-            _("a node serves one run at a time"),
-            fix.format(folder=_folder(node)),
-        )
+async def _ask(
+    transport: Transport,
+    node: Node,
+    script: str,
+    owner: LeaseOwner,
+    devices: Sequence[str],
+    steal: bool,
+    timeout_s: float,
+) -> Answer:
+    words = words_of(
+        f"{node.work_directory}/.npudeck",
+        owner.run_key,
+        owner.place,
+        owner.ttl_s,
+        owner.actor,
+        owner.since,
+        owner.why,
+        steal,
+        devices,
     )
+    done = await transport.run(node, ["sh", "-c", script, "npudeck-lease", *words], timeout_s=timeout_s)
+    if not done.ok:
+        raise _silent(node, _("the leases of the node cannot be read or written"), done.complaint())
+    return parse_answer(done.text())
+
+
+def _silent(node: Node, what: str, complaint: str) -> NodeError:
+    return NodeError(Problem(node.name, Severity.ERROR, what, complaint))
+
+
+def _held(node: Node, leases: Sequence[Lease]) -> ConflictError:
+    return ConflictError(*(_problem(node, lease) for lease in leases))
+
+
+def _problem(node: Node, lease: Lease) -> Problem:
+    since = datetime.fromtimestamp(lease.since, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    what = _("{what} is held by run {run} of {actor} since {since}").format(
+        what=node.name
+        if lease.device == EVERYTHING
+        else _("NPU {id} of {node}").format(id=lease.device, node=node.name),
+        run=lease.run_key,
+        actor=lease.actor,
+        since=since,
+    )
+    why = _("an NPU serves one run at a time")
+    if lease.state == "orphaned":
+        why = _(
+            "nobody has renewed the lease for {minutes} min, but {count} processes of the run live"
+        ).format(minutes=lease.quiet_s // 60, count=lease.alive)
+    fix = _("wait for that run or stop it; if it no longer exists: npudeck fleet release {node} --steal")
+    return Problem(node.name, Severity.ERROR, what, why, fix.format(node=node.name))

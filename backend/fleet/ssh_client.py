@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import asyncssh
 from asyncssh.constants import OPEN_CONNECT_FAILED
 
+from backend.fleet.containers import in_container
 from backend.fleet.ssh_channel_client import SshChannel
 from backend.fleet.ssh_errors_client import lost
 from backend.fleet.ssh_jumps_client import SshJumps
 from backend.fleet.ssh_link_client import SshLink
 from backend.fleet.ssh_login_client import Target, login
 from backend.fleet.transport import Channel, Completed
-from backend.inventory import Node, SshOptions
+from backend.inventory import Container, Node, SshOptions
 from backend.problems import NodeError, Problem, Severity
 from backend.translation import _
 
@@ -65,6 +66,24 @@ class SshTransport:
         except TimeoutError as error:
             raise _late(node, timeout_s) from error
         return SshChannel(node.name, process, link.held.release)
+
+    async def process(
+        self, node: Node, argv: Sequence[str], *, timeout_s: float, container: Container | None = None
+    ) -> asyncssh.SSHClientProcess[bytes]:
+        """Start a command whose streams the caller reads and whose end the caller sees to; without stdin.
+
+        It takes no place among the short commands: a fleet's worth of them is one a node. The deadline is for
+        its start.
+        """
+        if container is not None:
+            argv = in_container(container, argv)
+        try:
+            async with asyncio.timeout(timeout_s):
+                process = await self._start(self._link(node), node, argv)
+        except TimeoutError as error:
+            raise _late(node, timeout_s) from error
+        process.stdin.write_eof()
+        return process
 
     async def close(self) -> None:
         """End every connection and every attempt; the transport is of no use afterwards."""

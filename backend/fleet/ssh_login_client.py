@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncssh
 
@@ -27,6 +27,7 @@ DEFAULT_KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 # asyncssh speaks through logging; without a handler Python would print its warnings on stderr
 logging.getLogger("asyncssh").addHandler(logging.NullHandler())
 
+T = TypeVar("T")
 Via = Callable[[str], Awaitable[asyncssh.SSHClientConnection | None]]
 
 
@@ -41,7 +42,7 @@ class Target:
     jump: str | None = None
 
 
-class _Client(asyncssh.SSHClient):
+class RememberingClient(asyncssh.SSHClient):
     """Remembers the key that was offered and not known, so that the message can show it."""
 
     def __init__(self) -> None:
@@ -59,13 +60,18 @@ async def login(target: Target, ssh: SshOptions, via: Via) -> asyncssh.SSHClient
     beyond MaxStartups. Raises `NodeUnreachableError`, `HostKeyError` or `NodeError`; ends within the connect
     timeout of `ssh`.
     """
+    return await patiently(target, ssh, lambda: _attempt(target, ssh, via))
+
+
+async def patiently(target: Target, ssh: SshOptions, attempt: Callable[[], Awaitable[T]]) -> T:
+    """`attempt`, with the retry, the deadline and the errors of `login`."""
     try:
         async with asyncio.timeout(ssh.connect_timeout_s):
             try:
-                return await _attempt(target, ssh, via)
+                return await attempt()
             except (ConnectionResetError, asyncssh.ConnectionLost):
                 await asyncio.sleep(random.uniform(0.1, 1.0))  # noqa: S311 -- spreads logins, guards nothing
-                return await _attempt(target, ssh, via)
+                return await attempt()
     except NpudeckError:
         raise
     except (OSError, TimeoutError, ValueError, asyncssh.Error, asyncssh.ConfigParseError) as error:
@@ -73,19 +79,17 @@ async def login(target: Target, ssh: SshOptions, via: Via) -> asyncssh.SSHClient
 
 
 async def _attempt(target: Target, ssh: SshOptions, via: Via) -> asyncssh.SSHClientConnection:
-    keywords = _keywords(target, ssh)
+    keywords = connect_keywords(target, ssh)
     options = await asyncssh.SSHClientConnectionOptions.construct(**keywords)
-    jump = target.jump or options.tunnel or None
-    tunnel = await via(str(jump)) if jump and str(jump).lower() != "none" else None
-    files = _known_hosts_files(ssh, options)
-    known = await asyncio.get_running_loop().run_in_executor(None, _read_known_hosts, files)
-    clients: list[_Client] = []
+    files = known_hosts_files(ssh, options)
+    known = await asyncio.get_running_loop().run_in_executor(None, read_known_hosts, files)
+    clients: list[RememberingClient] = []
 
-    def factory() -> _Client:
-        clients.append(_Client())
+    def factory() -> RememberingClient:
+        clients.append(RememberingClient())
         return clients[-1]
 
-    keywords |= {"known_hosts": known, "client_factory": factory, "tunnel": tunnel}
+    keywords |= {"known_hosts": known, "client_factory": factory, "tunnel": await way(target, options, via)}
     try:
         return await asyncssh.connect(**keywords)
     except asyncssh.HostKeyNotVerifiable as error:
@@ -99,7 +103,21 @@ async def _attempt(target: Target, ssh: SshOptions, via: Via) -> asyncssh.SSHCli
         ) from error
 
 
-def _keywords(target: Target, ssh: SshOptions) -> dict[str, Any]:
+async def way(
+    target: Target, options: asyncssh.SSHClientConnectionOptions, via: Via
+) -> asyncssh.SSHClientConnection | None:
+    """The connection to the jump host, where there is one on the way."""
+    jump = jump_of(target, options)
+    return await via(jump) if jump else None
+
+
+def jump_of(target: Target, options: asyncssh.SSHClientConnectionOptions) -> str:
+    """`host`, or a chain `a,b`; "" where the way is direct."""
+    jump = str(target.jump or options.tunnel or "")
+    return "" if jump.lower() == "none" else jump
+
+
+def connect_keywords(target: Target, ssh: SshOptions) -> dict[str, Any]:
     """What is said explicitly; everything else is left to the user's OpenSSH config."""
     keywords: dict[str, Any] = {
         "host": target.host,
@@ -118,7 +136,7 @@ def _keywords(target: Target, ssh: SshOptions) -> dict[str, Any]:
     return keywords
 
 
-def _known_hosts_files(ssh: SshOptions, options: asyncssh.SSHClientConnectionOptions) -> tuple[str, ...]:
+def known_hosts_files(ssh: SshOptions, options: asyncssh.SSHClientConnectionOptions) -> tuple[str, ...]:
     """Where keys are looked for; the first is where new ones belong."""
     if ssh.known_hosts:
         return (ssh.known_hosts,)
@@ -127,7 +145,7 @@ def _known_hosts_files(ssh: SshOptions, options: asyncssh.SSHClientConnectionOpt
     return tuple(str(Path(str(name)).expanduser()) for name in names)
 
 
-def _read_known_hosts(files: tuple[str, ...]) -> asyncssh.SSHKnownHosts:
+def read_known_hosts(files: tuple[str, ...]) -> asyncssh.SSHKnownHosts:
     """A file that is not there knows nobody; it is no reason to trust anybody."""
     return asyncssh.read_known_hosts([name for name in files if Path(name).is_file()])
 

@@ -6,40 +6,33 @@ One supervisor a run (a lock), a process of its own: neither console nor command
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from backend.clock import Clock, RealClock
 from backend.engines.stages import StagePlan
 from backend.events import RunStatus, StageName, StageStatus
 from backend.fleet.connect_client import connect_inside
-from backend.fleet.leases import LeaseOwner, acquire
+from backend.fleet.leases import LeaseOwner, acquire, keep
 from backend.fleet.transport import Transport
+from backend.inventory import Node
 from backend.preflight.preflight_worker import preflight
-from backend.problems import NodeError, NpudeckError
+from backend.problems import ConflictError, NodeError, NpudeckError
 from backend.runs.launch_worker import Launcher
 from backend.runs.ledger import Ledger
 from backend.runs.master_port_worker import free_port
 from backend.runs.run_site_files import RunSite, open_run
+from backend.runs.stage_end import StageFailed, TrainingStopped, raise_unless_well
 from backend.runs.stage_watch_worker import StageWatch
 from backend.runs.supervisor_lock_files import only_supervisor
 from backend.runs.sweep_worker import Sweeper
-from backend.runs.verdict import NodeEvidence, failure_sentence
+from backend.runs.training_stop_worker import stop_training
+from backend.runs.verdict import NodeEvidence, saved_words
 from backend.state.run_state import RunView
 from backend.store.load_runs_store import load_run
 from backend.store.run_store import RunStore
 from backend.translation import _
 
 _STOP_POLL_S = 0.5
-
-
-class StageFailed(Exception):
-    """A stage ended badly; `sentence` says why, for people, `exit_code` for scripts."""
-
-    def __init__(self, stage: StageName, sentence: str, exit_code: int = 1) -> None:
-        super().__init__(sentence)
-        self.stage = stage
-        self.sentence = sentence
-        self.exit_code = exit_code
 
 
 class Supervisor:
@@ -53,9 +46,18 @@ class Supervisor:
         self._ledger = Ledger(store, view, clock)
         self._launcher = Launcher(transport, run.site, self._ledger)
         self._sweeper = Sweeper(run, view, transport, self._launcher)
+        self._keeper: asyncio.Task[None] | None = None
 
     async def supervise(self) -> None:
         """Until the run has ended, one way or another."""
+        try:
+            await self._supervise()
+        finally:
+            if self._keeper is not None:
+                self._keeper.cancel()
+                await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def _supervise(self) -> None:
         asked = self._store.stop_asked(self._ledger.run_id)
         if asked is not None:
             await self._stop(asked)
@@ -90,6 +92,8 @@ class Supervisor:
             if self._ledger.view.stages[name].state in (StageStatus.DONE, StageStatus.SKIPPED):
                 continue
             self._ledger.stage(name, StageStatus.RUNNING)
+            if name is not StageName.CHECK:
+                self._keep_nodes(name)
             try:
                 await step()
             except NpudeckError as error:
@@ -113,11 +117,29 @@ class Supervisor:
         problems = await preflight(self._transport, self._run.site, self._run.plan, report)
         if problems:
             raise NodeError(*problems)
-        owner = LeaseOwner(self._run.site.run_key, self._run.created.actor, self._run.created.at)
-        for node in self._run.site.nodes:
-            await acquire(self._transport, node, owner)
+        await self._take_nodes()
         await self._settle_port()
         self._ledger.done(StageName.CHECK)
+
+    def _owner(self) -> LeaseOwner:
+        created, container = self._run.created, self._run.inventory.container
+        return LeaseOwner(
+            self._run.site.run_key, created.actor, created.at, container.name if container is not None else ""
+        )
+
+    async def _take_nodes(self) -> None:
+        for node in self._run.site.nodes:
+            await acquire(self._transport, node, self._owner())
+
+    def _keep_nodes(self, stage: StageName) -> None:
+        """Renew the leases from now on. Losing one to somebody does not end a run: it is said."""
+        if self._keeper is not None:
+            return
+
+        def lost(node: Node, error: ConflictError) -> None:
+            self._ledger.stage(stage, StageStatus.RUNNING, error.problems[0].what, node.name)
+
+        self._keeper = asyncio.create_task(keep(self._transport, self._run.site.nodes, self._owner(), lost))
 
     async def _settle_port(self) -> None:
         """The port of the launch is only a proposal until rank 0's node has it free."""
@@ -133,21 +155,24 @@ class Supervisor:
         plan = self._plan_of(name)
         await self._launcher.prepare(plan, name)
         await self._launcher.start(plan, name)
-        await self._watch(plan)
+        raise_unless_well(name, await self._watch(plan), self._ledger.view.lost_nodes)
         self._ledger.done(name)
 
     async def _launch(self) -> None:
         plan = self._plan_of(StageName.TRAIN)
+        # preparing data may have taken hours, and somebody may have taken a node since
+        await self._take_nodes()
         await self._launcher.prepare(plan, StageName.LAUNCH)
         await self._launcher.start(plan, StageName.LAUNCH)
         self._ledger.done(StageName.LAUNCH)
 
     async def _train(self) -> None:
         self._ledger.state(RunStatus.RUNNING)
-        await self._watch(self._plan_of(StageName.TRAIN))
+        evidence = await self._watch(self._plan_of(StageName.TRAIN))
+        raise_unless_well(StageName.TRAIN, evidence, self._ledger.view.lost_nodes)
         self._ledger.done(StageName.TRAIN)
 
-    async def _watch(self, plan: StagePlan) -> None:
+    async def _watch(self, plan: StagePlan) -> list[NodeEvidence]:
         watch = StageWatch(
             self._store,
             self._ledger,
@@ -160,10 +185,7 @@ class Supervisor:
             self._ledger.take_in,
         )
         async with watch:
-            evidence: list[NodeEvidence] = await watch.outcome()
-        if any(item.failed for item in evidence):
-            lost = sorted(self._ledger.view.lost_nodes)
-            raise StageFailed(plan.name, failure_sentence(evidence, lost))
+            return await watch.outcome()
 
     async def _wait_for_stop(self) -> str:
         while (actor := self._store.stop_asked(self._ledger.run_id)) is None:
@@ -176,6 +198,9 @@ class Supervisor:
         if error is None:
             await self._sweeper.release()
             self._ledger.state(RunStatus.FINISHED, self._result())
+            return
+        if isinstance(error, TrainingStopped):
+            await self._conclude_stopped(error.evidence)
             return
         code = 1
         if isinstance(error, StageFailed):
@@ -201,18 +226,45 @@ class Supervisor:
         if not isinstance(error, StageFailed):
             raise error
 
+    async def _conclude_stopped(self, evidence: Sequence[NodeEvidence]) -> None:
+        await self._sweeper.sweep()
+        self._ledger.stage(StageName.TRAIN, StageStatus.FAILED, _("stopped"))
+        nodes = ", ".join(item.node for item in evidence if item.failed)
+        reason = _("told to end on {nodes}, not by npudeck; {saved}").format(
+            nodes=nodes, saved=saved_words(evidence, self._saved_iteration())
+        )
+        self._ledger.state(RunStatus.STOPPED, reason + self._sweeper.words(), 1)
+
+    def _saved_iteration(self) -> int | None:
+        checkpoint = self._ledger.view.checkpoint
+        return None if checkpoint is None else checkpoint.iteration
+
     def _result(self) -> str:
         exported = self._plan_of(StageName.EXPORT).result
         return _("Hugging Face model in {path}").format(path=exported) if exported else ""
 
     async def _stop(self, actor: str) -> None:
         self._ledger.state(RunStatus.STOPPING, _("asked for by {actor}").format(actor=actor))
+        saved = ""
+        if self._ledger.view.stages[StageName.TRAIN].state is StageStatus.RUNNING:
+            evidence = await self._stop_training()
+            saved = "; " + saved_words(evidence, self._saved_iteration())
         await self._sweeper.sweep()
         for name, stage in self._ledger.view.stages.items():
             if stage.state is StageStatus.RUNNING:
                 self._ledger.stage(name, StageStatus.FAILED, _("stopped"))
-        reason = _("stopped by {actor}").format(actor=actor) + self._sweeper.words()
+        reason = _("stopped by {actor}").format(actor=actor) + saved + self._sweeper.words()
         self._ledger.state(RunStatus.STOPPED, reason, NodeError.exit_code if self._sweeper.missed else 0)
+
+    async def _stop_training(self) -> list[NodeEvidence]:
+        plan = self._plan_of(StageName.TRAIN)
+        return await stop_training(
+            self._launcher,
+            plan,
+            self._run.plan.stop_grace_s,
+            lambda: self._store.stop_now(self._ledger.run_id),
+            self._watch(plan),
+        )
 
 
 def supervise(run_id: str) -> None:

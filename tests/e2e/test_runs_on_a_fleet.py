@@ -76,7 +76,7 @@ def test_a_killed_rank_fails_the_run_and_leaves_nothing(fleet: Fleet) -> None:
     assert time.monotonic() - killed_at < 30
     assert "demo-2 rank 3: killed by SIGKILL (exit code 137)" in run["reason"]
     assert fleet.jobs() == []
-    assert not (fleet.directory / "nodes" / "demo-1" / "work" / ".npudeck" / "lease").exists()
+    assert list((fleet.directory / "nodes" / "demo-1" / "work" / ".npudeck" / "leases").iterdir()) == []
 
 
 def test_stop_ends_a_run_everywhere_and_a_second_run_waits_for_free_nodes(fleet: Fleet) -> None:

@@ -1,0 +1,118 @@
+"""The inventory that the options of `npudeck fleet init` mean."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from backend.fleet.hosts_files import read_hostfile, read_ssh_config
+from backend.fleet.hosts_parse import Found
+from backend.fleet.node_sets import expand, node_names
+from backend.inventory import Inventory, Node, SshOptions
+from backend.problems import InputError, UsageError
+from backend.translation import _
+
+WORK_DIRECTORY = "/home/ma-user/ws"
+NPUS = 8
+
+
+def from_arguments(arguments: argparse.Namespace) -> Inventory:
+    """Raises `InputError`, `UsageError`."""
+    found = _found(arguments)
+    work = arguments.work_directory or WORK_DIRECTORY
+    names = tuple(host.name for host in found)
+    hosts = _for_each("host", arguments.host, names) or tuple(host.host for host in found)
+    addresses = _for_each("address", arguments.address, names) or hosts
+    nodes = tuple(
+        Node(
+            host.name,
+            reached,
+            address,
+            host.npus or arguments.npus or NPUS,
+            work.replace("{name}", host.name),
+        )
+        for host, reached, address in zip(found, hosts, addresses, strict=True)
+    )
+    ssh = SshOptions(
+        user=arguments.user,
+        port=arguments.port,
+        config=_config(arguments.ssh_config),
+        known_hosts=_from_there(arguments.known_hosts, arguments.output),
+        identity_files=tuple(filter(None, [_from_there(arguments.identity, arguments.output)])),
+        proxy_jump=arguments.jump,
+    )
+    name = arguments.name or Path(arguments.output).absolute().parent.name or "fleet"
+    fleet = Inventory(name, nodes, arguments.shared_directory or work, ssh, path=arguments.output)
+    groups = tuple(_group(text, fleet) for text in arguments.group)
+    return Inventory(name, nodes, fleet.shared_directory, ssh, None, groups, arguments.output)
+
+
+def _found(arguments: argparse.Namespace) -> list[Found]:
+    if arguments.hostfile and arguments.ssh_config:
+        raise UsageError.because(_("--hostfile and --ssh-config are two sources of the same thing"))
+    wanted = ",".join(arguments.nodes)
+    if not (arguments.hostfile or arguments.ssh_config):
+        return [Found(name, name) for name in _typed(wanted)]
+    hosts = read_hostfile(arguments.hostfile) if arguments.hostfile else read_ssh_config(arguments.ssh_config)
+    if not hosts:
+        raise InputError.because(
+            _("{path} names no host").format(path=arguments.hostfile or arguments.ssh_config),
+            "" if arguments.hostfile else _("`Host` lines with patterns such as * stand for no host"),
+        )
+    if not wanted:
+        return hosts
+    known = Inventory("", tuple(Node(host.name, host.host, "", 1, "/") for host in hosts), "/")
+    by_name = {host.name: host for host in hosts}
+    return [by_name[name] for name in node_names(wanted, known)]
+
+
+def _typed(expression: str) -> tuple[str, ...]:
+    try:
+        return expand(expression)
+    except ValueError as error:
+        what = _("{text!r} is not a node set").format(text=expression)
+        raise InputError.because(what, str(error), _("for example n[01-64]"), field="nodes") from error
+
+
+def _for_each(option: str, pattern: str | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    """One value a node, () where nothing is said."""
+    if not pattern:
+        return ()
+    if "{name}" in pattern:
+        return tuple(pattern.replace("{name}", name) for name in names)
+    try:
+        values = expand(pattern)
+    except ValueError as error:
+        what = _("{text!r} is not a node set").format(text=pattern)
+        raise InputError.because(what, str(error), field=f"--{option}") from error
+    if len(values) != len(names):
+        what = _("{pattern!r} stands for {count} hosts, there are {names} nodes")
+        raise InputError.because(
+            what.format(pattern=pattern, count=len(values), names=len(names)),
+            fix=_('use "{name}" in it, or a node set of the same size'),
+            field=f"--{option}",
+        )
+    return values
+
+
+def _config(path: str | None) -> str | None:
+    """The config is named only where it is not the one that SSH reads anyway."""
+    if path is None or Path(path).expanduser() == Path("~/.ssh/config").expanduser():
+        return None
+    return str(Path(path).expanduser().absolute())
+
+
+def _from_there(name: str | None, output: str) -> str | None:
+    """A file that is named from here, as the inventory must name it: its names start at its own folder."""
+    if name is None or name.startswith("~") or Path(output).absolute().parent == Path.cwd():
+        return name
+    return str(Path(name).absolute())
+
+
+def _group(text: str, fleet: Inventory) -> tuple[str, tuple[str, ...]]:
+    name, equals, expression = text.partition("=")
+    if not equals:
+        raise UsageError.because(
+            _("{text!r} names no nodes").format(text=text), fix=_("--group rack-a=n[01-16]"), field="--group"
+        )
+    return name.strip(), node_names(expression, fleet)

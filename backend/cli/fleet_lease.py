@@ -1,0 +1,201 @@
+"""`npudeck fleet leases`, `hold` and `release`: who has which NPUs, and taking or giving them by hand."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from backend.cli.arguments import Commands, add_command, add_inventory, add_json
+from backend.cli.fleet_selection import add_nodes, chosen_names, nodes_of, open_fleet
+from backend.fleet.leases import Lease, LeaseOwner
+from backend.fleet.transport import Transport
+from backend.inventory import Inventory, Node
+from backend.problems import NpudeckError, UsageError
+from backend.translation import _
+
+_BY_HAND = "by-hand"
+_DEADLINE_S = 30.0
+_Action = Callable[[Transport, Node], Awaitable[tuple[Lease, ...]]]
+
+
+def register(commands: Commands) -> None:
+    """Declare the commands."""
+    words = _("show who holds which NPUs, and what leases are over")
+    parser = add_command(commands, "leases", words, _leases)
+    add_inventory(parser)
+    add_nodes(parser, _("nodes, groups or node sets (default: all)"))
+    add_json(parser)
+    words = _("hold NPUs for work by hand: no run starts on them")
+    parser = add_command(commands, "hold", words, _hold)
+    add_inventory(parser)
+    add_nodes(parser, _("nodes, groups or node sets"), "+")
+    parser.add_argument(
+        "--npus", type=_npus, metavar="IDS", help=_("such as 0-3,6 (default: the whole node)")
+    )
+    parser.add_argument(
+        "--for", dest="span_s", type=_span, default="4h", metavar="TIME", help=_("30m, 4h, 2d (default 4h)")
+    )
+    parser.add_argument("--reason", default="", metavar="TEXT", help=_("why, for others who want them"))
+    _add_steal(parser)
+    add_json(parser)
+    words = _("give back what was held by hand; with --steal what anybody holds")
+    parser = add_command(commands, "release", words, _release)
+    add_inventory(parser)
+    add_nodes(parser, _("nodes, groups or node sets"), "+")
+    parser.add_argument("--reason", default="", metavar="TEXT", help=_("why, where it is somebody else's"))
+    _add_steal(parser)
+    add_json(parser)
+
+
+def _add_steal(parser: argparse.ArgumentParser) -> None:
+    words = _("take what others hold; it is written into leases.log on the node, with your name")
+    parser.add_argument("--steal", action="store_true", help=words)
+
+
+def _npus(text: str) -> tuple[int, ...]:
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part.strip())
+        if match is None:
+            raise argparse.ArgumentTypeError(_("{text!r} are no NPU ids such as 0-3,6").format(text=text))
+        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return tuple(dict.fromkeys(found))
+
+
+def _span(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,5})([mhd])", text.strip())
+    seconds = int(match[1]) * {"m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0
+    if not 60 <= seconds <= 30 * 86400:
+        raise argparse.ArgumentTypeError(_("{text!r} is not a time such as 30m, 4h or 2d").format(text=text))
+    return seconds
+
+
+def _leases(arguments: argparse.Namespace) -> int:
+    """Exit code 4 when a node could not be asked."""
+    from backend.fleet.leases import leases_of
+
+    inventory = open_fleet(arguments)
+    place = inventory.container.name if inventory.container else ""
+    return _everywhere(arguments, inventory, lambda transport, node: leases_of(transport, node, place))
+
+
+def _hold(arguments: argparse.Namespace) -> int:
+    """Exit code 6 when somebody else holds some of it; other nodes are held all the same."""
+    from backend.fleet.leases import acquire, leases_of
+
+    inventory = open_fleet(arguments)
+    owner = _owner(arguments, inventory)
+
+    async def hold(transport: Transport, node: Node) -> tuple[Lease, ...]:
+        if arguments.npus and max(arguments.npus) >= node.npus:
+            what = _("{node} has the NPUs 0 to {last}").format(node=node.name, last=node.npus - 1)
+            raise UsageError.because(what, field="--npus")
+        timed = replace(owner, ttl_s=arguments.span_s)
+        await acquire(transport, node, timed, arguments.npus, steal=arguments.steal)
+        return await leases_of(transport, node, owner.place)
+
+    return _everywhere(arguments, inventory, hold)
+
+
+def _release(arguments: argparse.Namespace) -> int:
+    from backend.fleet.leases import leases_of, release, seize
+
+    inventory = open_fleet(arguments)
+    owner = _owner(arguments, inventory)
+
+    async def give(transport: Transport, node: Node) -> tuple[Lease, ...]:
+        if arguments.steal:
+            await seize(transport, node, owner)
+        else:
+            await release(transport, node, owner.run_key)
+        return await leases_of(transport, node, owner.place)
+
+    return _everywhere(arguments, inventory, give)
+
+
+def _owner(arguments: argparse.Namespace, inventory: Inventory) -> LeaseOwner:
+    from backend.runs.run_site_files import actor
+
+    who = actor()
+    place = inventory.container.name if inventory.container else ""
+    key = re.sub(r"[^A-Za-z0-9._@-]", "-", f"{_BY_HAND}-{who}")
+    return LeaseOwner(key, who, time.time(), place, arguments.reason)
+
+
+def _everywhere(arguments: argparse.Namespace, inventory: Inventory, action: _Action) -> int:
+    from backend.cli.output import print_json
+
+    nodes = nodes_of(chosen_names(arguments.nodes, inventory), inventory)
+    answers = asyncio.run(_ask(inventory, nodes, action))
+    errors = [answer for answer in answers.values() if isinstance(answer, NpudeckError)]
+    if arguments.json:
+        print_json({"nodes": [_json(name, answer) for name, answer in answers.items()]})
+    else:
+        _print(answers)
+    return max((error.exit_code for error in errors), default=0)
+
+
+async def _ask(
+    inventory: Inventory, nodes: Sequence[Node], action: _Action
+) -> dict[str, tuple[Lease, ...] | NpudeckError]:
+    from backend.fleet.connect_client import connect_inside
+    from backend.fleet.fan_out import fan_out
+
+    transport = connect_inside(inventory)
+    try:
+        return await fan_out(nodes, lambda node: action(transport, node), deadline_s=_DEADLINE_S)
+    finally:
+        await transport.close()
+
+
+def _print(answers: dict[str, tuple[Lease, ...] | NpudeckError]) -> None:
+    from backend.cli.diagnostics import printable, say_problem
+    from backend.cli.output import print_table
+
+    rows: list[tuple[str, ...]] = []
+    for name, answer in answers.items():
+        if isinstance(answer, NpudeckError):
+            for problem in answer.problems:
+                say_problem(problem)
+        elif not answer:
+            rows.append((name, "-", _("free"), "-", "-", "-"))
+        else:
+            rows += [(name, *_row(lease)) for lease in answer]
+    columns = (_("NODE"), _("NPU"), _("STATE"), _("RUN"), _("SINCE"), _("REMARK"))
+    print_table(columns, [tuple(map(printable, row)) for row in rows])
+
+
+def _row(lease: Lease) -> tuple[str, ...]:
+    since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(lease.since))
+    remarks = [_("by {actor}").format(actor=lease.actor), lease.why]
+    if lease.alive:
+        remarks.append(_("{count} processes").format(count=lease.alive))
+    if lease.over:
+        remarks.append(_("over: the next who asks gets it"))
+    return lease.device, lease.state, lease.run_key, since, ", ".join(filter(None, remarks))
+
+
+def _json(name: str, answer: tuple[Lease, ...] | NpudeckError) -> dict[str, Any]:
+    if isinstance(answer, NpudeckError):
+        return {"node": name, "leases": None, "problems": [problem.to_json() for problem in answer.problems]}
+    leases = [
+        {
+            "npu": None if lease.device == "all" else lease.device,
+            "state": lease.state,
+            "over": lease.over,
+            "run": lease.run_key,
+            "actor": lease.actor,
+            "since": lease.since,
+            "quiet_s": lease.quiet_s,
+            "ttl_s": lease.ttl_s,
+            "processes": lease.alive,
+            "why": lease.why,
+        }
+        for lease in answer
+    ]
+    return {"node": name, "leases": leases, "problems": []}

@@ -1,0 +1,145 @@
+"""Run any command on a node, whatever it may print, and keep a bounded part of it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import asyncssh
+
+from backend.fleet.guarded_command import AfterMark, guarded, timed_out
+from backend.fleet.kept_output import KeptOutput, Output
+from backend.fleet.ssh_client import SshTransport
+from backend.fleet.ssh_errors_client import lost
+from backend.inventory import Container, Node
+from backend.problems import NodeError, Problem, Severity
+from backend.translation import _
+
+Ended = Literal["exit", "timeout", "flood"]
+_GRACE_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """`exit_code` is negative for a signal; it means nothing unless `ended` is "exit".
+
+    "timeout": it was ended because it took too long; "flood": because it printed more than anybody reads.
+    `noise`: what the login shell printed before the command ran.
+    """
+
+    ended: Ended
+    exit_code: int
+    stdout: Output
+    stderr: Output
+    noise: bytes
+    took_s: float
+
+
+async def capture(
+    transport: SshTransport,
+    node: Node,
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    keep_bytes: int = 1 << 18,
+    most_bytes: int = 64 << 20,
+    container: Container | None = None,
+) -> Captured:
+    """Run to the end, to the time limit, or until it has printed `most_bytes`.
+
+    Raises `NodeUnreachableError` and `HostKeyError` as the transport does, `NodeError` when the login shell
+    does not run the command at all.
+    """
+    mark = f"npudeck-{secrets.token_hex(12)}"
+    process = await transport.process(
+        node, guarded(argv, mark, timeout_s), timeout_s=timeout_s, container=container
+    )
+    reading = _Reading(process, mark, keep_bytes, most_bytes)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(timeout_s + _GRACE_S):
+            await reading.to_the_end()
+            done = await process.wait(check=False)
+    except TimeoutError:
+        return reading.captured("timeout", -1, time.monotonic() - began)
+    except _FloodError:
+        return reading.captured("flood", -1, time.monotonic() - began)
+    except (OSError, asyncssh.Error) as error:
+        raise lost(node.name, _("the link was lost: {error}").format(error=error)) from error
+    finally:
+        # a signal first: closing the channel alone would leave the command running
+        _kill(process)
+        process.close()
+    took_s = time.monotonic() - began
+    if done.returncode is None:
+        raise lost(node.name, _("the link was lost before the command ended"))
+    if not reading.begun:
+        raise _no_command(node, reading, done.returncode)
+    late = timed_out(done.returncode, took_s, timeout_s)
+    return reading.captured("timeout" if late else "exit", done.returncode, took_s)
+
+
+class _FloodError(Exception):
+    """More output than is sane."""
+
+
+class _Reading:
+    """Both streams of a command as they come in."""
+
+    def __init__(
+        self, process: asyncssh.SSHClientProcess[bytes], mark: str, keep_bytes: int, most_bytes: int
+    ) -> None:
+        self._streams = (process.stdout, process.stderr)
+        self._kept = (KeptOutput(keep_bytes), KeptOutput(keep_bytes))
+        self._marks = (AfterMark(mark), AfterMark(mark))
+        self._most_bytes = most_bytes
+
+    @property
+    def begun(self) -> bool:
+        return self._marks[0].begun
+
+    @property
+    def noise(self) -> bytes:
+        return self._marks[0].noise + self._marks[1].noise
+
+    async def to_the_end(self) -> None:
+        """Raises `_FloodError`."""
+        readers = [asyncio.ensure_future(self._read(number)) for number in (0, 1)]
+        try:
+            await asyncio.gather(*readers)
+        finally:
+            for reader in readers:
+                reader.cancel()
+
+    async def _read(self, number: int) -> None:
+        while data := await self._streams[number].read(1 << 16):
+            try:
+                self._kept[number].add(self._marks[number].take(data))
+            except ValueError as error:
+                raise _FloodError from error
+            if sum(kept.size for kept in self._kept) > self._most_bytes:
+                raise _FloodError
+
+    def captured(self, ended: Ended, exit_code: int, took_s: float) -> Captured:
+        stdout, stderr = (kept.output() for kept in self._kept)
+        return Captured(ended, exit_code, stdout, stderr, self.noise, took_s)
+
+
+def _kill(process: asyncssh.SSHClientProcess[bytes]) -> None:
+    if process.exit_status is None and process.exit_signal is None:
+        try:
+            process.kill()
+        except (OSError, asyncssh.Error):
+            return
+
+
+def _no_command(node: Node, reading: _Reading, exit_code: int) -> NodeError:
+    said = reading.noise.decode("utf-8", "replace").strip().splitlines()
+    what = _("the login shell runs no commands: {said}").format(
+        said=said[-1][:200] if said else _("exit code {code}").format(code=exit_code)
+    )
+    return NodeError(Problem(node.name, Severity.ERROR, what))
