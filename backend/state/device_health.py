@@ -17,12 +17,21 @@ TOO_HOT_C = 105
 
 
 class Level(IntEnum):
-    """Worst first is `max`, with unknown between well and warning: it is not OK, and it is not bad news."""
+    """Worst first is `max`, with unknown between well and warning: it is not OK, and it is not bad news.
+
+    CRITICAL is a finding's level; a `Verdict` says ALARM for it (`shown`).
+    """
 
     WELL = 0
     UNKNOWN = 1
     WARNING = 2
     ALARM = 3
+    CRITICAL = 4
+
+    @property
+    def shown(self) -> Level:
+        """The level of the four marks that a grid of NPUs has."""
+        return min(self, Level.ALARM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,194 @@
+"""One chip: every rule over its row of `npu-smi info` and what the slower questions say. Pure.
+
+Unknown is never well: a word that npu-smi does not have, a row of zeros, a question without an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from backend.events import DeviceReading, Health, ProcessReading
+from backend.probes.circumstances import Circumstances, Findings
+from backend.probes.judge_fault_codes import described, judge_codes
+from backend.probes.judge_memory import judge_ecc, judge_hbm_size
+from backend.probes.judge_network import judge_network
+from backend.state.device_health import HOT_C, TOO_HOT_C, Level
+from backend.state.finding import Finding
+from backend.state.node_details import DeviceDetails, Hccs
+from backend.translation import _
+
+_WORDS: dict[str, Level] = {
+    Health.OK: Level.WELL,
+    Health.WARNING: Level.WARNING,
+    Health.ALARM: Level.ALARM,
+    Health.CRITICAL: Level.CRITICAL,
+}
+# npudeck's own choice: ordinary regulation stays within it
+LEAST_CLOCK_SHARE = 0.95
+FULL_LANES = 4
+
+
+def judge_device(
+    reading: DeviceReading,
+    details: DeviceDetails | None,
+    circumstances: Circumstances,
+    *,
+    peers_hbm_mb: int | None = None,
+    peers_mhz: int | None = None,
+) -> tuple[Finding, ...]:
+    """Everything that is wrong with a chip; empty only for one that is well by all that was asked.
+
+    `peers_hbm_mb`: the largest HBM of the node's chips; `peers_mhz`: the median clock of the others under
+    load.
+    """
+    findings = Findings(circumstances, reading.npu_id, reading.chip_id)
+    _judge_word(findings, reading, details)
+    _judge_heat(findings, reading)
+    judge_hbm_size(findings, reading, details, peers_hbm_mb)
+    if details is not None:
+        _judge_silence(findings, details)
+        judge_codes(findings, details.codes or (), details.code_texts)
+        judge_ecc(findings, dict(details.ecc or {}))
+        _judge_clock(findings, reading, details, peers_mhz)
+        if details.hccs is not None:
+            _judge_hccs(findings, details.hccs)
+        _judge_board_counters(findings, details)
+        judge_network(findings, details)
+    return tuple(findings.found)
+
+
+def judge_processes(
+    reading: DeviceReading, processes: Iterable[ProcessReading], circumstances: Circumstances
+) -> tuple[Finding, ...]:
+    """Processes on a leased card that are not of the run that holds it. At most eight a chip are printed."""
+    own = circumstances.leased.get(reading.npu_id)
+    if own is None:
+        return ()
+    strangers = [
+        process
+        for process in processes
+        if process.npu_id == reading.npu_id
+        and process.chip_id in (None, reading.chip_id)
+        and process.pid not in own
+        and process.container_pid not in own
+    ]
+    if not strangers:
+        return ()
+    findings = Findings(circumstances, reading.npu_id, reading.chip_id)
+    shown = ", ".join(f"{process.name or '?'}:{process.pid}" for process in strangers[:3])
+    findings.add(
+        "foreign_process",
+        Level.WARNING,
+        _("{count} foreign processes: {names}").format(count=len(strangers), names=shown),
+        _("a run holds this NPU, and they are not its own"),
+        _("find out whose they are before they are ended"),
+    )
+    return tuple(findings.found)
+
+
+def _judge_word(findings: Findings, reading: DeviceReading, details: DeviceDetails | None) -> None:
+    words = [reading.health] + ([details.health] if details and details.health is not None else [])
+    level = max(_WORDS.get(word, Level.UNKNOWN) for word in words)
+    if level is Level.WELL:
+        return
+    word = next(word for word in words if _WORDS.get(word, Level.UNKNOWN) is level)
+    codes = details.codes if details else None
+    if level is Level.UNKNOWN:
+        findings.add(
+            "health_word",
+            level,
+            _("npu-smi could not query this NPU"),
+            _("the health word is {word!r}, or the whole row is zero").format(word=word[:40]),
+            _("look at dmesg and at npu-smi info -t health -i {npu}").format(npu=reading.npu_id),
+        )
+        return
+    why = described(codes) if codes else _("npu-smi prints no fault code") if codes is not None else ""
+    findings.add(
+        "health_word",
+        level,
+        _("npu-smi reports {word}").format(word=word),
+        why,
+        _("the fault codes say what to do: npu-smi info -t health -i {npu} -c {chip}").format(
+            npu=reading.npu_id, chip=reading.chip_id
+        ),
+    )
+
+
+def _judge_heat(findings: Findings, reading: DeviceReading) -> None:
+    temp = reading.temp_c
+    if temp is None or temp < HOT_C:
+        return
+    limit, level = (TOO_HOT_C, Level.ALARM) if temp >= TOO_HOT_C else (HOT_C, Level.WARNING)
+    findings.add(
+        "heat",
+        level,
+        _("{temp} °C").format(temp=temp),
+        _("{limit} °C or more").format(limit=limit),
+        _("check fans, air flow and the room's temperature"),
+    )
+
+
+def _judge_silence(findings: Findings, details: DeviceDetails) -> None:
+    if details.failed:
+        kinds = ", ".join(sorted(details.failed))
+        findings.add(
+            "no_answer",
+            Level.UNKNOWN,
+            _("no answer about: {kinds}").format(kinds=kinds),
+            next(iter(details.failed.values())),
+            _("look at dmesg; a chip that hangs answers some questions and not others"),
+        )
+
+
+def _judge_clock(
+    findings: Findings, reading: DeviceReading, details: DeviceDetails, peers_mhz: int | None
+) -> None:
+    load = reading.aicore_pct or details.aicore_pct or 0
+    # an idle chip clocks down, and that is as it should be
+    if not load or not details.aicore_mhz or not peers_mhz:
+        return
+    if details.aicore_mhz < LEAST_CLOCK_SHARE * peers_mhz:
+        findings.add(
+            "slow_clock",
+            Level.WARNING,
+            _("AI cores at {mhz} MHz").format(mhz=details.aicore_mhz),
+            _("the other chips under load run at {mhz} MHz").format(mhz=peers_mhz),
+            _("look for heat and for a power limit; one slow chip slows the whole job"),
+        )
+
+
+def _judge_hccs(findings: Findings, hccs: Hccs) -> None:
+    reasons = []
+    if any(mode != FULL_LANES for mode in hccs.lane_modes):
+        reasons.append(_("lanes in use: {modes}").format(modes=" ".join(map(str, hccs.lane_modes))))
+    if hccs.first_error_lane:
+        reasons.append(_("first error on lane {lane}").format(lane=hccs.first_error_lane))
+    if hccs.healthy is False or reasons:
+        findings.add(
+            "hccs",
+            Level.ALARM if hccs.healthy is False else Level.WARNING,
+            _("the links to the other NPUs of the machine are not whole"),
+            "; ".join(reasons) or _("npu-smi says NOK"),
+            _("reset the machine's NPUs when no job runs; if it stays, have the machine repaired"),
+        )
+
+
+def _judge_board_counters(findings: Findings, details: DeviceDetails) -> None:
+    for rule, prefix in (
+        ("pcie_errors", "pcie-err: "),
+        ("die_link_errors", "sio-info: "),
+        ("hccs_errors", "hccs: "),
+    ):
+        grown = {
+            name[len(prefix) :]: count for name, count in details.grown.items() if name.startswith(prefix)
+        }
+        if grown:
+            findings.add(
+                rule,
+                Level.WARNING,
+                _("errors grew: {counters}").format(
+                    counters=", ".join(f"{name} +{count}" for name, count in sorted(grown.items()))
+                ),
+                _("within {seconds:.0f} s").format(seconds=details.span_s or 0.0),
+                _("watch it; errors that go on growing are a fault of the hardware"),
+            )

@@ -1,0 +1,93 @@
+"""HBM: its size, its bit errors and the rows that were taken out of use."""
+
+from __future__ import annotations
+
+from backend.events import DeviceReading
+from backend.probes.circumstances import Findings
+from backend.state.device_health import Level
+from backend.state.node_details import DeviceDetails
+from backend.translation import _
+
+# MindCluster's fault diagnosis: less than this of the rated size is a fault
+LEAST_SHARE = 0.95
+# codes 80E18401 and 80E18402: multi-bit isolated rows of one device
+MANY_ROWS, TOO_MANY_ROWS = 16, 64
+# MB as npu-smi prints them, by the chip's name; "910B" alone is the first generation
+RATED_HBM_MB = {
+    "910A": 32768,
+    "910ProA": 32768,
+    "910ProB": 32768,
+    "910B": 32768,
+    "910B1": 65536,
+    "910B2": 65536,
+    "910B2C": 65536,
+    "910B3": 65536,
+    "910B4": 32768,
+    "910B4-1": 65536,
+    "Ascend910": 65536,
+}
+
+
+def judge_hbm_size(
+    findings: Findings, reading: DeviceReading, details: DeviceDetails | None, peers_mb: int | None
+) -> None:
+    """Against the rated size, or for an unknown chip against the largest of its peers."""
+    seen = (
+        details.hbm_capacity_mb if details and details.hbm_capacity_mb is not None else reading.hbm_total_mb
+    )
+    rated = RATED_HBM_MB.get(reading.name, peers_mb)
+    if seen is None or not rated or seen >= LEAST_SHARE * rated:
+        return
+    if seen == 0 and reading.name not in RATED_HBM_MB:
+        # chips without HBM print a zero
+        return
+    findings.add(
+        "hbm_size",
+        Level.ALARM,
+        _("HBM {seen} MB of {rated} MB").format(seen=seen, rated=rated),
+        _("less than {share:.0%} of the rated size").format(share=LEAST_SHARE),
+        _("reset the NPU when no job uses it; if it stays, have it repaired"),
+    )
+
+
+def judge_ecc(findings: Findings, ecc: dict[str, int]) -> None:
+    """Uncorrectable errors and isolated rows; `ecc` has the names that `-t ecc` prints."""
+    errors = ecc.get("HBM Double Bit Error Count", 0) + ecc.get("DDR Double Bit Error Count", 0)
+    rows = max(
+        ecc.get("HBM Double Bit Isolated Pages Count", 0),
+        ecc.get("HBM Isolated Page Count", 0),
+        ecc.get("DDR Double Bit Isolated Pages Count", 0),
+    )
+    coming = max(
+        ecc.get("HBM Double Bit Next-Isolated Pages Count", 0), ecc.get("HBM Pending Retire Page Count", 0)
+    )
+    if rows >= TOO_MANY_ROWS:
+        _rows(findings, Level.CRITICAL, rows, TOO_MANY_ROWS, _("take it out of use; have the HBM replaced"))
+    elif rows >= MANY_ROWS:
+        _rows(findings, Level.WARNING, rows, MANY_ROWS, _("start the job again; then reset the NPU"))
+    if errors > 0:
+        findings.add(
+            "ecc_double_bit",
+            Level.ALARM,
+            _("{count} uncorrectable memory errors").format(count=errors),
+            _("double-bit errors since the last reset of the NPU"),
+            _("start the job again from its last checkpoint; reset the NPU when no job uses it"),
+        )
+    if coming > 0:
+        findings.add(
+            "ecc_pending_rows",
+            Level.WARNING,
+            _("{count} memory pages are to be isolated at the next reset").format(count=coming),
+            "",
+            _("reset the NPU when no job uses it"),
+        )
+
+
+def _rows(findings: Findings, level: Level, rows: int, limit: int, fix: str) -> None:
+    findings.add(
+        "hbm_rows_isolated",
+        level,
+        _("{rows} memory rows isolated after double-bit errors").format(rows=rows),
+        _("{limit} or more").format(limit=limit),
+        fix,
+    )

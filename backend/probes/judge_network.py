@@ -1,0 +1,159 @@
+"""The RoCE or UB link of a chip, its history, its optics and its packets.
+
+npu-smi's Health shows none of it: a chip is OK while its link is down.
+"""
+
+from __future__ import annotations
+
+from backend.probes.circumstances import Findings
+from backend.probes.deltas import FLAP_S, flaps
+from backend.state.device_health import Level
+from backend.state.node_details import DeviceDetails, Optics
+from backend.translation import _
+
+# hccn_tool's words (hicann/driver). MindCluster flags only Socket failed, Receive timeout, Unreachable and
+# Detect ip set; Fault, Time exceeded and Thread error are no better
+FINE_NET_HEALTH = frozenset({"Success", "Init"})
+# MindCluster's diagnosis toolkit takes this as an example of a low signal-to-noise ratio
+LEAST_SNR_DB = 12.0
+# errors that a sound link does not have, by parts of hccn_tool's names
+_ERRORS = (
+    "bad_pkt",
+    "bad_oct",
+    "fcs_err",
+    "_err_pkt",
+    "qp_status_err",
+    "verification_err",
+    "crc_err",
+    "out_err",
+)
+_RETRIES = ("new_pkt_rty", "retry_req")
+# a share of packets sent again that costs throughput (npudeck's own choice)
+MOST_RETRIES = 0.001
+_SENT = ("stat: roce_tx_all_pkt_num",)
+
+
+def judge_network(findings: Findings, details: DeviceDetails) -> None:
+    _judge_link(findings, details)
+    if details.net_health is not None:
+        _judge_net_health(findings, details.net_health)
+    if details.address == "" and details.link is not None:
+        findings.add(
+            "no_address",
+            Level.WARNING,
+            _("no RoCE address is set"),
+            _("jobs over several nodes cannot reach this NPU"),
+            _("set it with hccn_tool -i {npu} -ip -s").format(npu=details.phy_id),
+        )
+    if details.optics is not None:
+        _judge_optics(findings, details.optics)
+    _judge_counters(findings, details)
+
+
+def _judge_link(findings: Findings, details: DeviceDetails) -> None:
+    circumstances = findings.circumstances
+    down = [name for name, state in details.ports.items() if state.upper() != "UP"]
+    if details.link is not None and details.link.upper() != "UP":
+        whole = details.link.upper() == "DOWN"
+        last = max((change.at for change in details.changes if not change.up), default=None)
+        findings.add(
+            "link_down",
+            Level.ALARM if whole else Level.WARNING,
+            _("link {state}").format(state=details.link) + (f": {', '.join(down)}" if down else ""),
+            _("HCCL cannot reach this NPU") if whole else _("a part of the ports is down"),
+            _("check cable, optical module and switch port {port}").format(port=details.switch_port or ""),
+            since=last,
+        )
+    if circumstances.since is None:
+        return
+    for outage in flaps(details.changes, circumstances.since, circumstances.at):
+        if outage.up_at is not None:
+            findings.add(
+                "link_flap",
+                Level.WARNING,
+                _("the link was down for {seconds:.0f} s").format(seconds=outage.lasted_s(circumstances.at)),
+                _("longer than {limit:.0f} s").format(limit=FLAP_S),
+                _("check cable, optical module and switch port"),
+                since=outage.down_at,
+                code=outage.port,
+            )
+
+
+def _judge_net_health(findings: Findings, word: str) -> None:
+    if word in FINE_NET_HEALTH:
+        return
+    known = word != "Unknown"
+    findings.add(
+        "net_health",
+        Level.WARNING if known else Level.UNKNOWN,
+        _("network health: {word}").format(word=word),
+        _("the NPU does not reach the address that it is told to watch") if known else "",
+        _("check the link, the gateway and the netdetect address"),
+    )
+
+
+def _judge_optics(findings: Findings, optics: Optics) -> None:
+    reasons = [_("{flag} is raised").format(flag=flag) for flag in optics.raised]
+    reasons += _outside(_("transmit power"), optics.tx_mw, optics.tx_range_mw, "mW")
+    reasons += _outside(_("receive power"), optics.rx_mw, optics.rx_range_mw, "mW")
+    if optics.temp_c is not None:
+        reasons += _outside(_("temperature"), (optics.temp_c,), optics.temp_range_c, "°C")
+    low = [value for value in optics.media_snr_db if value < LEAST_SNR_DB]
+    if low:
+        reasons.append(_("signal-to-noise ratio {value:.1f} dB").format(value=min(low)))
+    if optics.error:
+        reasons.insert(0, optics.error)
+    if optics.present is False:
+        findings.add(
+            "optics_missing",
+            Level.WARNING,
+            _("no optical module is seen"),
+            "; ".join(reasons),
+            _("put the module in again, or replace it"),
+        )
+    elif reasons:
+        findings.add(
+            "optics",
+            Level.WARNING,
+            _("the optical module is outside its limits"),
+            "; ".join(reasons),
+            _("clean or replace the module and its cable"),
+        )
+
+
+def _outside(
+    name: str, values: tuple[float, ...], limits: tuple[float | None, float | None], unit: str
+) -> list[str]:
+    low, high = limits
+    return [
+        _("{name} {value:g} {unit} (lane {lane}, {low:g} to {high:g})").format(
+            name=name, value=value, unit=unit, lane=lane, low=low, high=high
+        )
+        for lane, value in enumerate(values)
+        if low is not None and high is not None and not low <= value <= high
+    ]
+
+
+def _judge_counters(findings: Findings, details: DeviceDetails) -> None:
+    grown = {name: count for name, count in details.grown.items() if name.startswith("stat: ")}
+    errors = {name[6:]: count for name, count in grown.items() if any(part in name for part in _ERRORS)}
+    span = _("within {seconds:.0f} s").format(seconds=details.span_s or 0.0)
+    if errors:
+        shown = ", ".join(f"{name} +{count}" for name, count in sorted(errors.items())[:5])
+        findings.add(
+            "packet_errors",
+            Level.WARNING,
+            _("packets were damaged: {counters}").format(counters=shown),
+            span,
+            _("check cable and optical module; compare with the switch's own counters"),
+        )
+    again = sum(count for name, count in grown.items() if any(part in name for part in _RETRIES))
+    sent = sum(grown.get(name, 0) for name in _SENT)
+    if again and again > MOST_RETRIES * sent:
+        findings.add(
+            "retransmissions",
+            Level.WARNING,
+            _("{count} packets were sent again, of {sent}").format(count=again, sent=sent),
+            span,
+            _("look for congestion (PFC pauses) and for errors on the way"),
+        )
