@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from backend.node.data.index_faults import (
     HEADER,
@@ -78,10 +78,13 @@ class IndexedDataset:
 
         return int(np.searchsorted(self.documents, sequence, side="right")) - 1
 
-    def document_bounds(self) -> NDArray[np.int64]:
-        """Where each document starts in `tokens`, then the number of tokens: int64 [documents + 1]."""
+    def document_bounds(self, first: int = 0, last: Optional[int] = None) -> NDArray[np.int64]:
+        """Where documents first..last (without last; to the end when None) start in `tokens`, and where the
+        last of them ends: int64 [documents + 1]."""
         import numpy as np
 
-        starts = np.append(self.offsets // self.tokens.dtype.itemsize, len(self.tokens))
-        bounds: NDArray[np.int64] = starts[self.documents]
+        wanted = self.documents[first : None if last is None else last + 1]
+        bounds = np.full(len(wanted), len(self.tokens), np.int64)
+        inside = wanted < len(self)
+        bounds[inside] = self.offsets[wanted[inside]] // self.tokens.dtype.itemsize
         return bounds

@@ -41,8 +41,7 @@ class SampleIndex:
         self, indexed: IndexedDataset, seq_length: int, seed: int, first: int = 0, last: Optional[int] = None
     ) -> None:
         self._tokens = indexed.tokens
-        bounds = indexed.document_bounds()
-        self._bounds = bounds[first : (len(bounds) - 1 if last is None else last) + 1]
+        self._bounds = indexed.document_bounds(first, last)
         self._seq_length = seq_length
         self._seed = seed
         self._epochs: OrderedDict[int, _Epoch] = OrderedDict()

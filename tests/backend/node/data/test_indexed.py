@@ -29,6 +29,9 @@ def test_what_is_written_is_read(
     assert np.diff(found.documents).tolist() == [len(document) for document in documents]
     lengths = [sum(map(len, document)) for document in documents]
     assert np.diff(found.document_bounds()).tolist() == lengths
+    half = len(documents) // 2
+    assert found.document_bounds(half).tolist() == found.document_bounds()[half:].tolist()
+    assert found.document_bounds(1, half).tolist() == found.document_bounds()[1 : half + 1].tolist()
     # The size that the format prescribes.
     assert prefix.with_suffix(".idx").stat().st_size == 34 + 12 * len(sequences) + 8 * (len(documents) + 1)
 
