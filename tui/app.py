@@ -241,7 +241,7 @@ class NpudeckApp(App[None]):
             self.notify(_("{run} has ended already.").format(run=event.run_id), timeout=3)
             return
         text = Text(run_title(run), self.session.inks["strong"])
-        words = _("\nEverything of this run is ended on its nodes; work since the last checkpoint is lost.")
+        words = _("\nIt is ended on all its nodes; a training of the native engine saves before it ends.")
         text.append(words, self.session.inks["text"])
         command = f"npudeck stop {run.run_id}"
         count = len(run.created.nodes)

@@ -46,6 +46,11 @@ def register(commands: Commands) -> None:
 
     stopping = add_command(commands, "stop", _("end a run on all its nodes"), stop)
     stopping.add_argument("run", metavar="RUN", help=_("a run, such as r7"))
+    stopping.add_argument(
+        "--now",
+        action="store_true",
+        help=_("at once, without time for a checkpoint; also for a stop under way"),
+    )
     stopping.add_argument("--no-wait", action="store_true", help=_("do not wait until it has ended"))
     add_json(stopping)
 
@@ -240,6 +245,12 @@ def print_logs(arguments: argparse.Namespace) -> int:
         time.sleep(0.3)
 
 
+def _trains(run: RunView) -> bool:
+    from backend.events import StageName, StageStatus
+
+    return run.stages[StageName.TRAIN].state is StageStatus.RUNNING
+
+
 def stop(arguments: argparse.Namespace) -> int:
     """End a run; one that has ended is swept once more, so that nothing of it is left on any node."""
     import asyncio
@@ -261,9 +272,15 @@ def stop(arguments: argparse.Namespace) -> int:
     run = load_run(store, arguments.run)
     code = diagnostics.OK
     if run.active:
-        store.ask_stop(run.run_id, actor())
+        store.ask_stop(run.run_id, actor(), now=arguments.now)
         ensure_supervisor(run.run_id)
         if not arguments.no_wait:
+            if not arguments.now and _trains(run):
+                diagnostics.say(
+                    _(
+                        "{run} finishes its iteration and saves; `npudeck stop {run} --now` ends it at once"
+                    ).format(run=run.run_id)
+                )
             run = follow_run(store, run.run_id, lambda _run, _event: None)
             code = run.exit_code if run.state is RunStatus.STOPPED else diagnostics.OK
     else:

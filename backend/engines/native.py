@@ -23,6 +23,8 @@ MODULES = ("torch", "numpy")
 FIRST_NODE_MODULES = ("tokenizers", "pyarrow")
 # torch.distributed.pipelining came with 2.5; the guide's image has 2.1
 OLDEST = (("torch", "2.5"),)
+# one iteration and one checkpoint of a large model
+STOP_GRACE_S = 600
 LOOPBACK = "127.0.0.1"
 
 
@@ -56,6 +58,7 @@ class NativeEngine:
             log_node=site.nodes[-1].name,
             container_commands=container_commands(recipe, site),
             blockers=site_problems(recipe, site),
+            stop_grace_s=STOP_GRACE_S,
         )
 
 

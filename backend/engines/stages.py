@@ -104,7 +104,8 @@ class LaunchPlan:
 
     `log_node` prints the iteration lines (the last rank's node); `script_variables` are the assignments of
     the edited copy of the guide's script, where the engine uses one; `container_command` starts the
-    container of a node, where the inventory has one.
+    container of a node, where the inventory has one; `stop_grace_s`: how long the training may take to save
+    when it is asked to stop.
     """
 
     engine: str
@@ -115,6 +116,7 @@ class LaunchPlan:
     script_variables: tuple[tuple[str, str], ...] = ()
     container_commands: tuple[NodeCommand, ...] = ()
     blockers: tuple[Problem, ...] = ()
+    stop_grace_s: int = 10
 
     def stage(self, name: StageName) -> StagePlan | None:
         return next((stage for stage in self.stages if stage.name is name), None)

@@ -21,7 +21,7 @@ from backend.translation import _
 T = TypeVar("T")
 
 PATIENCE_S = 60.0
-_STOP_GRACE_S = 10
+STOP_GRACE_S = 10
 
 
 class Launcher:
@@ -79,8 +79,13 @@ class Launcher:
             command.working_directory,
         )
 
-    async def stop(self, plans: list[StagePlan], only: Sequence[str] | None = None) -> list[str]:
-        """End every job of these stages, on all their nodes or `only` some; answers the nodes not reached."""
+    async def stop(
+        self, plans: list[StagePlan], only: Sequence[str] | None = None, grace_s: int = STOP_GRACE_S
+    ) -> list[str]:
+        """End every job of these stages, on all their nodes or `only` some; answers the nodes not reached.
+
+        What has not ended after `grace_s` is killed.
+        """
         missed: list[str] = []
         stages: dict[str, list[StageName]] = {}
         for plan in plans:
@@ -100,7 +105,7 @@ class Launcher:
                         self._site.code_directory(node),
                         self._site.run_directory(node),
                         stage_name.value,
-                        _STOP_GRACE_S,
+                        grace_s,
                     )
             except NodeError:
                 missed.append(name)

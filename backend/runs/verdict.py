@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from backend.problems import Problem
 from backend.translation import _
 
+# what a training of the native engine exits with after it was asked to end and has saved
+SAVED_AND_STOPPED = 75
+
 
 @dataclass(slots=True)
 class NodeEvidence:
@@ -33,6 +36,21 @@ class NodeEvidence:
     @property
     def failed(self) -> bool:
         return bool(self.lost) or (self.exit_code is not None and self.exit_code != 0)
+
+
+def saved_and_stopped(evidence: Sequence[NodeEvidence]) -> bool:
+    """Did every part that ended badly end so because somebody asked, after saving?"""
+    failed = [item for item in evidence if item.failed]
+    return bool(failed) and all(not item.lost and item.exit_code == SAVED_AND_STOPPED for item in failed)
+
+
+def saved_words(evidence: Sequence[NodeEvidence], iteration: int | None) -> str:
+    """What is left of a training that was stopped; `iteration` is that of its newest checkpoint."""
+    if iteration is None:
+        return _("no checkpoint was saved")
+    if saved_and_stopped(evidence):
+        return _("saved at iteration {iteration:,}").format(iteration=iteration)
+    return _("its newest checkpoint is of iteration {iteration:,}").format(iteration=iteration)
 
 
 def first_to_fail(evidence: list[NodeEvidence]) -> NodeEvidence | None:

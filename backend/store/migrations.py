@@ -55,4 +55,6 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (run_id, stage, node)     -- a sample: the latest wins
     );
     """,
+    # 1: stop without time for a checkpoint
+    "ALTER TABLE runs ADD COLUMN stop_now INTEGER NOT NULL DEFAULT 0",
 )

@@ -123,13 +123,22 @@ class RunStore:
             _("`npudeck runs list` shows all of them"),
         )
 
-    def ask_stop(self, run_id: str, actor: str) -> None:
+    def ask_stop(self, run_id: str, actor: str, *, now: bool = False) -> None:
+        """The first to ask is remembered; `now` may be asked for later. Raises `InputError`."""
         self.require(run_id)
-        self._db.execute("UPDATE runs SET stop_asked=coalesce(stop_asked, ?) WHERE run_id=?", (actor, run_id))
+        self._db.execute(
+            "UPDATE runs SET stop_asked=coalesce(stop_asked, ?), stop_now=max(stop_now, ?) WHERE run_id=?",
+            (actor, int(now), run_id),
+        )
 
     def stop_asked(self, run_id: str) -> str | None:
         row = self._db.execute("SELECT stop_asked FROM runs WHERE run_id=?", (run_id,)).fetchone()
         return row[0] if row is not None else None
+
+    def stop_now(self, run_id: str) -> bool:
+        """Is the stop to give no time to save?"""
+        row = self._db.execute("SELECT stop_now FROM runs WHERE run_id=?", (run_id,)).fetchone()
+        return bool(row is not None and row[0])
 
     # ---- events ----------------------------------------------------------------------------------
 

@@ -1,7 +1,16 @@
 from __future__ import annotations
 
+from backend.node.train.stopping import STOPPED_STATUS
 from backend.problems import Problem, Severity
-from backend.runs.verdict import NodeEvidence, failure_sentence, first_to_fail, signal_name
+from backend.runs.verdict import (
+    SAVED_AND_STOPPED,
+    NodeEvidence,
+    failure_sentence,
+    first_to_fail,
+    saved_and_stopped,
+    saved_words,
+    signal_name,
+)
 
 
 def test_a_killed_rank_is_the_root_even_when_its_peers_fell_earlier() -> None:
@@ -39,3 +48,26 @@ def test_signals_have_names() -> None:
     assert signal_name(137) == "SIGKILL"
     assert signal_name(143) == "SIGTERM"
     assert signal_name(1) == signal_name(None) == signal_name(255) == ""
+
+
+def test_the_nodes_say_the_same_when_they_have_saved() -> None:
+    assert SAVED_AND_STOPPED == STOPPED_STATUS
+
+
+def test_a_training_that_saved_and_stopped_has_not_failed() -> None:
+    stopped = NodeEvidence("n1", exit_code=75)
+    assert saved_and_stopped([stopped, NodeEvidence("n2", exit_code=75), NodeEvidence("n3", exit_code=0)])
+    for other in (
+        NodeEvidence("n2", exit_code=1),
+        NodeEvidence("n2", exit_code=137),
+        NodeEvidence("n2", lost="reboot"),
+    ):
+        assert not saved_and_stopped([stopped, other])
+    assert not saved_and_stopped([NodeEvidence("n1", exit_code=0)])
+
+
+def test_says_what_is_left_of_a_training() -> None:
+    stopped, killed = NodeEvidence("n1", exit_code=75), NodeEvidence("n1", exit_code=137)
+    assert saved_words([stopped], 1200) == "saved at iteration 1,200"
+    assert saved_words([killed], 1000) == "its newest checkpoint is of iteration 1,000"
+    assert saved_words([killed], None) == "no checkpoint was saved"

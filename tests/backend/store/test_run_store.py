@@ -128,6 +128,10 @@ def test_a_stop_is_asked_once_and_keeps_who_asked(store: RunStore) -> None:
     store.ask_stop("r1", "anna@bastion")
     store.ask_stop("r1", "ben@bastion")
     assert store.stop_asked("r1") == "anna@bastion"
+    assert not store.stop_now("r1")
+    store.ask_stop("r1", "ben@bastion", now=True)
+    store.ask_stop("r1", "anna@bastion")
+    assert store.stop_now("r1")
 
 
 def test_a_damaged_file_and_a_newer_schema_are_clear_messages(tmp_path: Path) -> None:
