@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from gettext import gettext as _
 from typing import Any, Dict, List, Mapping, Tuple, Type, TypeVar
 
@@ -63,7 +64,7 @@ def _datasets(job: Mapping[str, Any]) -> Tuple[DataSet, ...]:
     found: List[DataSet] = []
     for number, entry in enumerate(entries):
         one = _read(DataSet, entry, f"datasets.{number}.", {})
-        if not one.weight > 0.0:
+        if not 0.0 < one.weight < math.inf:
             raise JobError(f"datasets.{number}.weight", _("must be above 0"))
         found.append(one)
     return tuple(found)
@@ -86,7 +87,11 @@ def _lora(job: Mapping[str, Any]) -> Any:
 
 def _split(value: Any) -> Tuple[float, ...]:
     good = isinstance(value, list) and len(value) == 3
-    if not good or not all(type(one) in (int, float) and one >= 0 for one in value) or value[0] <= 0:
+    if (
+        not good
+        or not all(type(one) in (int, float) and 0 <= one < math.inf for one in value)
+        or not value[0]
+    ):
         raise JobError("split", _("must be three numbers: the shares of training, validation and test"))
     return tuple(float(one) for one in value)
 
