@@ -45,8 +45,8 @@ class BatchSource:
         """The batches of step 0 .. `eval_iterations` - 1 of an evaluation; the first evaluation is number 0.
 
         Evaluations go on through the validation samples as Megatron's do, also after a resume: the one after
-        iteration i is number i // eval_interval - 1. Raises as `micro_batches`; ValueError when the job does
-        not validate."""
+        iteration i is number ceil(i / eval_interval) - 1. Raises as `micro_batches`; ValueError when the job
+        does not validate."""
         if self._validation is None:
             raise ValueError("eval_interval is 0")
         steps = evaluation_number * self._job.eval_iterations + step
