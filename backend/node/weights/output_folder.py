@@ -41,19 +41,22 @@ def check_target(
     entries = sorted(os.listdir(path))
     if not entries:
         return
-    if overwrite or any(entry.startswith("iter_") for entry in entries):
-        check_replaceable(path, with_weights)
+    # Before `overwrite` is spoken of: it may not help.
+    check_replaceable(path, with_weights)
     if not overwrite:
-        raise _occupied(path, entries[0], sources)
+        raise _occupied(path, entries[0], sources, with_weights)
 
 
-def _occupied(path: str, first: str, sources: Optional[Dict[str, Any]]) -> JobError:
+def _occupied(path: str, first: str, sources: Optional[Dict[str, Any]], with_weights: bool) -> JobError:
     fix = _("choose another output directory, or remove this one")
     found = read_manifest(path)
     if found is None:
         what = _("{path} is not empty").format(path=path)
         return OccupiedError(_FIELD, what, _("its first entry is {name}").format(name=first), fix)
     settings = found["made_from"]["settings"]
+    if not with_weights:
+        what = _("{path} holds files that have been changed since they were made").format(path=path)
+        return OccupiedError(_FIELD, what, difference(path, found, sources), fix)
     layout = (settings.get("tensor_parallel"), settings.get("pipeline_parallel"))
     if settings.get("like_directory") or None in layout:
         what = _("{path} holds weights of another conversion").format(path=path)

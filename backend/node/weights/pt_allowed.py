@@ -30,6 +30,10 @@ class Refused(ValueError):
     """The pickle asks for what weights do not need, or is damaged."""
 
 
+class Foreign(Refused):
+    """The pickle names what weights do not need: it may be meant to do harm."""
+
+
 class Symbol:
     """A name that the file mentions; nothing can be set on it."""
 
@@ -53,14 +57,14 @@ class State:
 
 
 def symbol(module: str, name: str) -> Any:
-    """What a mention of `module`.`name` stands for. Raises Refused, with the name, when it is not allowed."""
+    """What a mention of `module`.`name` stands for. Raises Foreign, with the name, when it is not allowed."""
     full = f"{module}.{name}"
     if module == "torch" and name in TORCH_DTYPES:
         return TorchDtype(TORCH_DTYPES[name])
     storage = module in _STORAGE_MODULES and name in STORAGE_CLASSES
     if storage or full in _CONSTRUCTORS or full in _ONLY_NAMED or _ENUM.fullmatch(full):
         return Symbol(full)
-    raise Refused(_("it asks for {name}, which does not belong into a weight file").format(name=full))
+    raise Foreign(_("it asks for {name}, which does not belong into a weight file").format(name=full))
 
 
 def construct(function: Any, arguments: Any) -> Any:

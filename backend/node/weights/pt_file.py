@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Dict, List
 
 from backend.node.job_lines import JobError
 from backend.node.weights.arrays import ITEM_BYTES, Array
-from backend.node.weights.pt_allowed import Refused
+from backend.node.weights.pt_allowed import Foreign, Refused
 from backend.node.weights.pt_archive import PtArchive
 from backend.node.weights.pt_legacy import PtLegacy, is_legacy
 from backend.node.weights.pt_structure import structure_of
@@ -48,7 +48,10 @@ class PtFile:
         except (OSError, Refused) as error:
             what = _("cannot read {path}").format(path=path)
             why = getattr(error, "strerror", None) or str(error)
-            raise JobError(field, what, why, _("fetch or make the file again")) from error
+            fix = _("fetch or make the file again")
+            if isinstance(error, Foreign):
+                fix = _("take the weights from a source that you trust, or save them again without it")
+            raise JobError(field, what, why, fix) from error
         self._tensors: Dict[str, TensorRef] = parts.tensors
         self.structure: Any = parts.nested
         self.content: Any = parts.rest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from gettext import gettext as _
+from gettext import ngettext
 from typing import TYPE_CHECKING, Any, Dict, List
 
 from backend.node.weights.arrays import BF16, FP16, FP32, Array
@@ -82,20 +83,36 @@ class Tally:
         """Sentences about what somebody should know of the values."""
         notes = []
         if self.lost:
-            text = _("{count:,} values in {tensors} tensors lose digits in the cast")
-            notes.append(text.format(count=self.lost, tensors=self.lossy_tensors))
+            text = ngettext(
+                "{count:,} value loses digits in the cast",
+                "{count:,} values lose digits in the cast, in {tensors}",
+                self.lost,
+            )
+            notes.append(text.format(count=self.lost, tensors=_tensors(self.lossy_tensors)))
         if self.overflowed:
-            text = _("{count:,} values are too large for the dtype and became infinite")
+            text = ngettext(
+                "{count:,} value is too large for the dtype and became infinite",
+                "{count:,} values are too large for the dtype and became infinite",
+                self.overflowed,
+            )
             notes.append(text.format(count=self.overflowed))
         if self.not_finite:
-            text = _("{count:,} values are NaN or infinite, in {tensors} tensors; the first is {name}")
-            first = min(self.not_finite)
             count = sum(self.not_finite.values())
-            notes.append(text.format(count=count, tensors=len(self.not_finite), name=first))
+            text = ngettext(
+                "{count:,} value is NaN or infinite, in {name}",
+                "{count:,} values are NaN or infinite, in {tensors}; the first is {name}",
+                count,
+            )
+            tensors = _tensors(len(self.not_finite))
+            notes.append(text.format(count=count, tensors=tensors, name=min(self.not_finite)))
         return notes
 
     def say_notes(self) -> List[str]:
         return say_all(self._tell, self.notes())
+
+
+def _tensors(count: int) -> str:
+    return ngettext("{count} tensor", "{count} tensors", count).format(count=count)
 
 
 def count_not_finite(array: Array) -> int:

@@ -102,7 +102,7 @@ def test_the_directory_of_somebody_else_is_refused(model: Path, tmp_path: Path) 
     output = tmp_path / "tree"
     output.mkdir()
     (output / "notes").write_text("mine")
-    with pytest.raises(JobError, match="is not empty"):
+    with pytest.raises(JobError, match="holds no weights, and is not replaced"):
         convert.run(job_for(model, output))
     assert snapshot(output) == {"notes": b"mine"}
 

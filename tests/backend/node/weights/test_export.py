@@ -48,7 +48,7 @@ def test_what_somebody_added_is_kept(job: dict[str, Any], tmp_path: Path, name: 
     (tmp_path / "out" / "r7" / name).write_text("mine")
     other = write_llama(tmp_path / "hf2", seed=7)
     to_megatron.run({**to_tree_job(other, tmp_path / "tree"), "overwrite": True}, quiet)
-    with pytest.raises(JobError, match="another conversion"):
+    with pytest.raises(JobError, match=f"also holds {name}, and is not replaced"):
         export.run(job, quiet)
     assert (tmp_path / "out" / "r7" / name).read_text() == "mine"
 

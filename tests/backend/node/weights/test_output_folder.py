@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.node.job_lines import JobError, StorageError
-from backend.node.weights.output_folder import check_target, new_folder, storage_error, tidy
+from backend.node.weights.output_folder import OccupiedError, check_target, new_folder, storage_error, tidy
 
 
 def fill(folder: Path, **files: str) -> Path:
@@ -49,12 +49,19 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_replaced_when_asked(tmp_path: Path) -> None:
     target = fill(tmp_path / "out", config_json=MODEL, extra_txt="")
+    with pytest.raises(OccupiedError, match="is not empty") as caught:
+        make(target)
+    assert "config.json" in caught.value.why
     make(target, overwrite=True, text="new")
     assert os.listdir(tmp_path) == ["out"]
     assert os.listdir(target) == ["config.json"]
-    with pytest.raises(JobError, match="is not empty") as caught:
+
+
+def test_what_may_never_be_replaced_is_not_offered_to_be(tmp_path: Path) -> None:
+    target = fill(tmp_path / "out", notes="mine")
+    with pytest.raises(JobError, match="holds no weights, and is not replaced") as caught:
         make(target)
-    assert "config.json" in caught.value.why
+    assert not isinstance(caught.value, OccupiedError)
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:

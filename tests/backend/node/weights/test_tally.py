@@ -55,9 +55,9 @@ def test_what_is_counted_is_told() -> None:
     assert (counts["lost_values"], counts["overflowed_values"], counts["lossy_tensors"]) == (3, 1, 1)
     assert (counts["bytes"], counts["tensors"], counts["not_finite_values"]) == (30, 2, 3)
     assert tally.say_notes() == [
-        "3 values in 1 tensors lose digits in the cast",
-        "1 values are too large for the dtype and became infinite",
-        "3 values are NaN or infinite, in 1 tensors; the first is a",
+        "3 values lose digits in the cast, in 1 tensor",
+        "1 value is too large for the dtype and became infinite",
+        "3 values are NaN or infinite, in 1 tensor; the first is a",
     ]
     assert [progress.note for progress in told[2:]] == tally.notes()
 

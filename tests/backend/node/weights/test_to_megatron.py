@@ -140,7 +140,7 @@ def test_a_lossy_cast_is_counted_and_said(tmp_path: Path) -> None:
     outcome, notes = convert(model, tmp_path / "tree", dtype="bf16")
     assert outcome.manifest["counts"]["lost_values"] == 4
     assert notes[0] == "the model is float32 and is written as bfloat16: some values lose digits"
-    assert notes[1].startswith("4 values in 2 tensors lose digits")
+    assert notes[1].startswith("4 values lose digits in the cast, in 2 tensors")
 
 
 def test_weights_wider_than_their_config_are_said(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_weights_wider_than_their_config_are_said(tmp_path: Path) -> None:
     assert notes == [
         "tensors are stored as float32, config.json says bfloat16, and they are written so: some values lose "
         "digits",
-        "16 values in 1 tensors lose digits in the cast",
+        "16 values lose digits in the cast, in 1 tensor",
     ]
 
 
