@@ -23,6 +23,9 @@ _SHAPE = "70b"
 _TP, _PP = 8, 8
 # for what merges, which is slow: layers and stages of two sizes, whose ranks have files of one size
 _MERGED = ((2, 2), (6, 6))
+# times that the smaller one is run, of which the most counts: malloc keeps up to 50 MB of freed tensors, and
+# where few files are written it happens that it keeps none
+_TIMES = 3
 # of the free room, for whoever else uses the disk
 _USED = 0.9
 # more memory than with fewer layers: what the system gives in blocks, names of more tensors
@@ -72,7 +75,8 @@ def huge(folder: Path, *, quick: bool) -> list[Figure]:
     if most < _MERGED[1][0]:
         print("there is no room to merge adapters at these widths: left out", file=sys.stderr)
         return found
-    return found + _both_sizes([_merged(folder, *size) for size in _MERGED])
+    sizes = [_merged(folder, *size, times=times) for size, times in zip(_MERGED, (_TIMES, 1), strict=True)]
+    return found + _both_sizes(sizes)
 
 
 def _fitting(folder: Path) -> int:
@@ -115,7 +119,7 @@ def _converted(folder: Path, layers: int, pp: int) -> Measured:
     )
 
 
-def _merged(folder: Path, layers: int, pp: int) -> Measured:
+def _merged(folder: Path, layers: int, pp: int, *, times: int) -> Measured:
     """An adapter merged into a tree, in its layout and in another, and on the way to Hugging Face; another
     layout of the tree."""
     lora = ("--lora", "{lora}")
@@ -132,13 +136,21 @@ def _merged(folder: Path, layers: int, pp: int) -> Measured:
             "verify": ("verify", "{hf}", "{tree}"),
         },
         with_adapter=True,
+        times=times,
     )
 
 
 def _measured(
-    folder: Path, layers: int, pp: int, actions: dict[str, tuple[str, ...]], *, with_adapter: bool = False
+    folder: Path,
+    layers: int,
+    pp: int,
+    actions: dict[str, tuple[str, ...]],
+    *,
+    with_adapter: bool = False,
+    times: int = 1,
 ) -> Measured:
-    """A tree is made, and the words of `actions` are run with it; each result goes before the next one."""
+    """A tree is made, and the words of `actions` are run with it, each `times` times; each result goes before
+    the next one."""
     folder.mkdir()
     at = {name: str(folder / name) for name in ("hf", "tree", "out", "peft", "lora")}
     layout = ("--tp", str(_TP), "--pp", str(pp))
@@ -154,8 +166,9 @@ def _measured(
             measure(Run(), command("split-lora", at["peft"], at["lora"], *like, *layout, "--quiet"))
         for name, asked in actions.items():
             runs[name] = Run()
-            measure(runs[name], command(*(word.format(**at) for word in asked), "--quiet"))
-            shutil.rmtree(folder / "out", ignore_errors=True)
+            for _time in range(times):
+                measure(runs[name], command(*(word.format(**at) for word in asked), "--quiet"))
+                shutil.rmtree(folder / "out", ignore_errors=True)
     finally:
         holes.stop()
     size = model.total_bytes(_SHAPE, layers) / 1e9
