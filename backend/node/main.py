@@ -18,7 +18,7 @@ SELF_CHECK = "--self-check"
 def main(argv: List[str]) -> int:
     """Run `TASK job.json` and answer the exit status: 0, or 1 after one JSON line on stderr.
 
-    `train` answers the status of the rank that failed first. `--self-check` imports what it can and says so.
+    `train` answers what launcher.run does, `train-rank` what train.run_rank does. `--self-check` imports what it can and says so.
     """
     for stream in (sys.stdout, sys.stderr):
         # A file's name may be of any bytes, and a node's locale of any kind.
@@ -106,6 +106,10 @@ def _train(path: str, job: Dict[str, Any]) -> int:
 
 
 def _train_rank(_path: str, job: Dict[str, Any]) -> int:
+    from backend.node.train.stopping import take_stop_signals
+
+    # Before torch, which takes its time to import.
+    take_stop_signals()
     from backend.node.train.train import run_rank
 
     return run_rank(job)

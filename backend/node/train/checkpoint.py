@@ -1,106 +1,85 @@
-"""Where a run starts from, and what it leaves behind: checkpoints in the tree form of Megatron."""
+"""What a run leaves behind, and how it goes on from there: checkpoints in the tree form of Megatron."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from gettext import gettext as _
-from typing import Any, Dict, Optional
+import os
+from typing import Any, Dict, List, Sequence
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from backend.node.job_lines import JobError
+from backend.node import durable
 from backend.node.train import log_lines
-from backend.node.train.grid import Grid
+from backend.node.train.lora_export import write_adapter
+from backend.node.train.lora_weights import adapter_args
+from backend.node.train.old_checkpoints import remove_own_file, split_old
+from backend.node.train.random_state import random_state
 from backend.node.train.replica import Replica
-from backend.node.train.train_job import TrainJob
 from backend.node.weights import shards
+from backend.node.weights.tree_folder import RANK_FILE
 
 OPTIMIZER = "optimizer"
 CONSUMED = "consumed_samples"
+RANDOM = "rng_state"
+WRITTEN = "npudeck_written_iterations"
 
 
-@dataclass(frozen=True)
-class Start:
-    """What a run begins with. `args` are carried into its checkpoints; `optimizer` only when it resumes."""
+class Checkpoints:
+    """Writes the checkpoints of a run. `args`: what all carry, see megatron_args; `written`: the iterations
+    that the run has saved before and not removed."""
 
-    iteration: int
-    consumed_samples: int
-    weights: Dict[str, Tensor]
-    args: Dict[str, Any]
-    optimizer: Optional[Dict[str, Any]]
-    directory: str
+    def __init__(self, replica: Replica, args: Dict[str, Any], written: Sequence[int]) -> None:
+        self._replica = replica
+        self._args = args
+        self._written = tuple(written)
 
+    def save(self, iteration: int, consumed_samples: int) -> None:
+        """Write checkpoint `iteration` from all ranks; it counts once every file is on disk, and then older
+        ones may go. A crash at any moment leaves the tracker naming a whole checkpoint. Raises JobError."""
+        job, grid = self._replica.job, self._replica.grid
+        if grid.rank == 0:
+            log_lines.say(log_lines.saving_line(iteration, job.save_directory))
+        old, kept = split_old([*self._written, iteration], job.keep_last)
+        if grid.dp_rank == 0:
+            # Data parallel ranks hold the same values: one of them writes.
+            self._write(iteration, consumed_samples, [*old, *kept])
+        dist.barrier()
+        if grid.rank == 0:
+            shards.publish(job.save_directory, iteration)
+            write_adapter(job)
+            log_lines.say(log_lines.saved_line(iteration, job.save_directory))
+        # Nobody goes on before the checkpoint counts: the wait belongs to the save, not to an iteration.
+        dist.barrier()
+        self._written = kept
+        if grid.dp_rank == 0:
+            for number in old:
+                remove_own_file(job.save_directory, number, grid)
 
-def find_start(job: TrainJob, grid: Grid, device: torch.device) -> Start:
-    """The newest checkpoint of the run itself, else the converted weights. Raises JobError."""
-    resumed = _agree_on_iteration(job.save_directory, device)
-    directory = job.load_directory if resumed is None else job.save_directory
-    place = (grid.tp_rank, grid.pp_rank, grid.tp, grid.pp)
-    weights = shards.load_rank(directory, *place)
-    content = shards.read_rank(directory, *place)
-    args = dict(vars(content["args"]))
-    if resumed is None:
-        return Start(0, 0, weights, args, None, directory)
-    if content["iteration"] != resumed or OPTIMIZER not in content or CONSUMED not in content:
-        raise JobError(
-            "save_directory",
-            _("cannot resume from {directory}").format(directory=directory),
-            _("iteration {iteration} is not a whole checkpoint of this engine on every node").format(
-                iteration=resumed
-            ),
-            _("choose another directory, or one that all nodes share"),
+    def _write(self, iteration: int, consumed_samples: int, written: List[int]) -> None:
+        replica, grid = self._replica, self._replica.grid
+        job = replica.job
+        extra = {
+            OPTIMIZER: replica.optimizer.state(),
+            CONSUMED: consumed_samples,
+            RANDOM: random_state(replica.parameters.master.device),
+            WRITTEN: written,
+        }
+        args = dict(self._args, iteration=iteration, consumed_train_samples=consumed_samples)
+        if job.lora is not None:
+            args.update(adapter_args(job.lora))
+        folder = os.path.join(
+            shards.iteration_directory(job.save_directory, iteration),
+            shards.rank_directory_name(grid.tp_rank, grid.pp_rank, grid.pp),
         )
-    return Start(resumed, int(content[CONSUMED]), weights, args, content[OPTIMIZER], directory)
-
-
-def resume_optimizer(replica: Replica, start: Start) -> None:
-    """Continue with the moments of the checkpoint, when there is one. Raises JobError."""
-    if start.optimizer is not None and not replica.optimizer.load(start.optimizer):
-        raise JobError(
-            "save_directory",
-            _("cannot resume from {directory}").format(directory=start.directory),
-            _("its optimizer belongs to another model, layout or dtype"),
-            _("choose another directory"),
-        )
-
-
-def save(replica: Replica, iteration: int, consumed_samples: int, args: Dict[str, Any]) -> None:
-    """Write checkpoint `iteration` from all ranks; it counts once every file is on disk. Raises JobError."""
-    job, grid = replica.job, replica.grid
-    if grid.rank == 0:
-        log_lines.say(log_lines.saving_line(iteration, job.save_directory))
-    if grid.dp_rank == 0:
-        # Data parallel ranks hold the same values: one of them writes.
-        extra = {OPTIMIZER: replica.optimizer.state(), CONSUMED: consumed_samples}
+        # Of this run's own rank, killed while it wrote.
+        durable.remove_leftovers(os.path.join(folder, RANK_FILE), ours_alone=True)
         place = (grid.tp_rank, grid.pp_rank, grid.tp, grid.pp)
-        model = replica.state()
-        saved_args = dict(args, iteration=iteration, consumed_train_samples=consumed_samples)
-        shards.save_rank(job.save_directory, iteration, *place, model, _on_cpu(extra), saved_args)
-    dist.barrier()
-    if grid.rank == 0:
-        shards.publish(job.save_directory, iteration)
-        log_lines.say(log_lines.saved_line(iteration, job.save_directory))
-    # Nobody goes on before the checkpoint counts: the wait belongs to the save, not to the next iteration.
-    dist.barrier()
+        shards.save_rank(job.save_directory, iteration, *place, replica.state(), _on_cpu(extra), args)
 
 
-def _on_cpu(extra: Dict[str, Any]) -> Dict[str, Any]:
-    return {
-        name: _on_cpu(value)
-        if isinstance(value, dict)
-        else value.detach().cpu()
-        if isinstance(value, Tensor)
-        else value
-        for name, value in extra.items()
-    }
-
-
-def _agree_on_iteration(directory: str, device: torch.device) -> Optional[int]:
-    """What rank 0 finds in `directory`: all ranks start from there, whatever their node's disk shows."""
-    found = shards.latest_iteration(directory) if dist.get_rank() == 0 else None
-    word = torch.tensor([-1 if found is None else found], dtype=torch.int64, device=device)
-    dist.broadcast(word, src=0)
-    agreed = int(word.item())
-    return None if agreed < 0 else agreed
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _on_cpu(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_on_cpu(entry) for entry in value]
+    return value.detach().cpu() if isinstance(value, Tensor) else value

@@ -1,4 +1,4 @@
-"""The task "train" on one node: starts its ranks, and ends them all as soon as one has failed."""
+"""The task "train" on one node: starts its ranks, stops them as asked, and ends all when one has failed."""
 
 from __future__ import annotations
 
@@ -11,26 +11,35 @@ import time
 from dataclasses import dataclass
 from gettext import gettext as _
 from types import FrameType
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
-from backend.node.job_lines import JobError
+from backend.node.job_lines import JobError, print_problem
 from backend.node.train.lifeline import LAUNCHER_PID
 from backend.node.train.log_lines import say
+from backend.node.train.stopping import LOST_PEER_STATUS, STOPPED_STATUS
 from backend.node.train.train_job import TrainJob
 from backend.node.train.train_job_reader import read_train_job
 from backend.node.train.train_job_rules import check_world
 
-GRACE_S = 5.0  # between asking the ranks to end and killing them
+GRACE_S = 5.0  # for the other ranks to end by themselves when one has failed
+STOP_PATIENCE_S = 600.0  # for the ranks to finish their step and save
+PATIENCE = "NPUDECK_STOP_PATIENCE_S"
 
 
 def run(job_path: str, job_json: Dict[str, Any]) -> int:
-    """Run this node's ranks to their end: 0, or the status of the first that failed (128 + n for signal n).
+    """Run this node's ranks to their end, and answer the status.
 
-    Needs MASTER_ADDR, MASTER_PORT, NNODES and NODE_RANK in the environment. Raises JobError before any start.
+    0: trained to the end. STOPPED_STATUS: stopped after a checkpoint, as somebody asked one of the ranks of
+    this or another node. That of the rank that failed first (128 + n for signal n), which a `rank_exit` line
+    names. 128 + n for a signal n to this process when the ranks did not get to a checkpoint.
+
+    The first SIGTERM or SIGINT is forwarded to the ranks, which may take PATIENCE seconds (environment;
+    STOP_PATIENCE_S); the second ends them. Needs MASTER_ADDR, MASTER_PORT, NNODES and NODE_RANK in the
+    environment. Raises JobError before any start.
     """
     job = read_train_job(job_json)
     node_rank = _node_rank(job)
-    ranks = _LocalRanks(job, node_rank, rank_command(os.path.abspath(job_path)))
+    ranks = _LocalRanks(job, node_rank, rank_command(os.path.abspath(job_path)), _patience_s())
     return ranks.run()
 
 
@@ -53,30 +62,33 @@ class _Rank:
 class _LocalRanks:
     """The running ranks by pid. One thread: the launcher sleeps in wait() and the kernel wakes it."""
 
-    def __init__(self, job: TrainJob, node_rank: int, command: List[str]) -> None:
+    def __init__(self, job: TrainJob, node_rank: int, command: List[str], patience_s: float) -> None:
         self._job = job
         self._first_rank = node_rank * job.npus_per_node
         self._command = command
+        self._patience_s = patience_s
         self._running: Dict[int, _Rank] = {}
-        self._status: Optional[int] = None
+        self._failures: List[_Failure] = []
+        self._asked: Optional[int] = None
+        self._stopped = False
+        self._cut_short = False
+        self._killing = False
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked_to_stop)
-        signal.signal(signal.SIGALRM, self._grace_is_over)
+        signal.signal(signal.SIGALRM, self._time_is_over)
         for local_rank in range(self._job.npus_per_node):
-            if self._status is None:
+            if self._asked is None:
                 self._start(local_rank)
-        if self._status is not None:
-            self._end_all()
+        if self._asked is not None:
+            # Nothing is trained yet, and the rank started last may not have heard.
+            self._signal_all(signal.SIGTERM)
+            self._end_within(GRACE_S)
         while self._running:
-            failed = self._reap()
-            if failed and self._status is None:
-                self._status = failed[0].exit_code
-                say(failed[0].line())
-                self._end_all()
+            self._reap()
         signal.setitimer(signal.ITIMER_REAL, 0)
-        return self._status or 0
+        return self._status()
 
     def _start(self, local_rank: int) -> None:
         rank = self._first_rank + local_rank
@@ -93,41 +105,62 @@ class _LocalRanks:
         process = subprocess.Popen(self._command, env=environment, stdin=subprocess.DEVNULL)
         self._running[process.pid] = _Rank(local_rank, rank, process)
 
-    def _reap(self) -> List[_Failure]:
-        """Wait for one rank to end and take all that have; those that failed, the likeliest cause first.
-
-        When one is killed its peers fail a moment later with broken connections: a signal goes first.
-        """
-        failures: List[_Failure] = []
+    def _reap(self) -> None:
+        """Wait for one rank to end, and take all that have."""
         pid, status = os.wait()
         while pid:
             rank = self._running.pop(pid, None)
-            code = os.waitstatus_to_exitcode(status)
             if rank is not None:
-                rank.process.returncode = code
-                if code != 0:
-                    failures.append(_Failure(rank.rank, rank.local_rank, code, time.time()))
+                rank.process.returncode = os.waitstatus_to_exitcode(status)
+                self._take(rank, rank.process.returncode)
             if not self._running:
                 break
             pid, status = os.waitpid(-1, os.WNOHANG)
-        return sorted(failures, key=lambda failure: failure.code > 0)
 
-    def _end_all(self) -> None:
+    def _take(self, rank: _Rank, code: int) -> None:
+        if code == 0:
+            return
+        if code == STOPPED_STATUS:
+            self._stopped = True
+            return
+        self._cut_short = True
+        stopped_by_us = code == -signal.SIGTERM and self._asked is not None
+        if not self._killing and not stopped_by_us:
+            self._failures.append(_Failure(rank.rank, rank.local_rank, code, time.time()))
+        # The others cannot go on without it. Most notice; a collective of an accelerator may wait for ever.
+        self._end_within(GRACE_S)
+
+    def _status(self) -> int:
+        if self._failures:
+            first = min(self._failures, key=_Failure.blame)
+            say(first.line())
+            if first.code == LOST_PEER_STATUS:
+                _say_lost_peer(first.rank)
+            return first.exit_code
+        if self._stopped:
+            return STOPPED_STATUS
+        if self._cut_short and self._asked is not None:
+            return 128 + self._asked
+        return 0
+
+    def _asked_to_stop(self, number: int, _frame: Optional[FrameType]) -> None:
         self._signal_all(signal.SIGTERM)
-        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        self._end_within(self._patience_s if self._asked is None else GRACE_S)
+        self._asked = self._asked or number
 
     def _signal_all(self, number: signal.Signals) -> None:
         for pid in list(self._running):
             # Unreaped children keep their pid: the signal cannot reach a stranger.
             os.kill(pid, number)
 
-    def _asked_to_stop(self, number: int, _frame: Optional[FrameType]) -> None:
-        """Stopped from outside: the ranks end as well, and none of them is to blame."""
-        if self._status is None:
-            self._status = 128 + number
-            self._end_all()
+    def _end_within(self, seconds: float) -> None:
+        """Kill the ranks then, or earlier where that was said before."""
+        left = signal.getitimer(signal.ITIMER_REAL)[0]
+        if not self._killing and not 0.0 < left < seconds:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
-    def _grace_is_over(self, _number: int, _frame: Optional[FrameType]) -> None:
+    def _time_is_over(self, _number: int, _frame: Optional[FrameType]) -> None:
+        self._killing = True
         self._signal_all(signal.SIGKILL)
 
 
@@ -144,6 +177,12 @@ class _Failure:
     def exit_code(self) -> int:
         return self.code if self.code > 0 else 128 - self.code
 
+    def blame(self) -> Tuple[bool, bool, float]:
+        """Sorts the likeliest cause first. When a rank is killed its peers fail a moment later, and torch's
+        threads may abort them."""
+        is_killed = self.code < 0 and self.code != -signal.SIGABRT
+        return self.code == LOST_PEER_STATUS, not is_killed, self.at
+
     def line(self) -> str:
         killed_by = signal.Signals(-self.code).name if self.code < 0 else ""
         return json.dumps(
@@ -157,6 +196,15 @@ class _Failure:
                 }
             }
         )
+
+
+def _say_lost_peer(rank: int) -> None:
+    print_problem(
+        "",
+        _("rank {rank} lost the connection to another rank").format(rank=rank),
+        _("no rank of this node ended first"),
+        _("look for the rank that did"),
+    )
 
 
 def _node_rank(job: TrainJob) -> int:
@@ -177,3 +225,13 @@ def _node_rank(job: TrainJob) -> int:
             "NODE_RANK", _("node {rank} of {count} cannot be").format(rank=node_rank, count=num_nodes)
         )
     return node_rank
+
+
+def _patience_s() -> float:
+    """Raises JobError."""
+    value = os.environ.get(PATIENCE, "")
+    if not value:
+        return STOP_PATIENCE_S
+    if not value.isdecimal() or int(value) == 0:
+        raise JobError(PATIENCE, _("{value!r} is not a whole number of seconds").format(value=value))
+    return float(value)

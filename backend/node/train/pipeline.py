@@ -67,6 +67,7 @@ class Pipeline:
         self._job = job
         self._grid = grid
         self._group = group
+        self._stage = stage
         self._mean_loss = loss
         self._dtype = dtype
         self._device = device

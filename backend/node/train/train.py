@@ -1,149 +1,128 @@
-"""One rank of a training run: join the others, load the weights, iterate, save."""
+"""One rank of a training run: join the others, load the weights, iterate, end with a status that says how."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import re
 import time
+from dataclasses import dataclass
 from gettext import gettext as _
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 import torch
 import torch.distributed as dist
 
-from backend.node.job_lines import JobError, print_problem
-from backend.node.train import checkpoint, log_lines
+from backend.node.train import log_lines
 from backend.node.train.batches import BatchSource
+from backend.node.train.checkpoint import Checkpoints
 from backend.node.train.device import choose_device
 from backend.node.train.grid import Grid
 from backend.node.train.lifeline import die_with_launcher
-from backend.node.train.micro_batch import MicroBatch
-from backend.node.train.process_groups import join
-from backend.node.train.replica import Replica, StepResult
-from backend.node.train.schedule import learning_rate
+from backend.node.train.lora_export import check_original
+from backend.node.train.megatron_args import megatron_args
+from backend.node.train.process_groups import Groups, join
+from backend.node.train.rank_environment import read_ranks
+from backend.node.train.replica import Replica
+from backend.node.train.start import Start, agree_on_start, find_start, go_on
+from backend.node.train.stopping import LOST_PEER_STATUS, STOPPED_STATUS
+from backend.node.train.together import OtherRankFailed, on_all_ranks
 from backend.node.train.train_job import TrainJob
 from backend.node.train.train_job_reader import read_train_job
+from backend.node.train.training_loop import End, TrainingLoop
 
 # What gloo says when the process at the other end of a connection is gone.
 _PEER_GONE = re.compile(r"closed by peer|reset by peer|broken pipe|connection refused", re.IGNORECASE)
+_STATUS = {End.FINISHED: 0, End.DIVERGED: 1, End.STOPPED: STOPPED_STATUS}
 
 
 def run_rank(job_json: Dict[str, Any]) -> int:
-    """Train to the end, as RANK and LOCAL_RANK of the ranks that meet at MASTER_ADDR.
+    """Train to the end, as RANK and LOCAL_RANK of the ranks that meet at MASTER_ADDR:MASTER_PORT.
 
-    Answers 0, or 1 when the training diverged. Raises JobError.
+    Answers 0; 1 when the training diverged; STOPPED_STATUS when it saved and stopped as somebody asked one of
+    the ranks; LOST_PEER_STATUS when another rank ended, which says why itself. Raises JobError.
     """
     die_with_launcher()
     job = read_train_job(job_json)
-    rank, local_rank = int(os.environ["RANK"]), int(os.environ["LOCAL_RANK"])
+    rank, local_rank = read_ranks(job)
     grid = Grid(rank, job.tensor_parallel, job.pipeline_parallel, job.data_parallel)
     accelerator = choose_device(job.device, local_rank, job.npus_per_node)
     torch.manual_seed(job.seed)
+    if rank == 0:
+        check_original(job)
+        _say_all(log_lines.layout_lines(job))
     groups = join(grid, accelerator.backend)
     try:
-        start = checkpoint.find_start(job, grid, accelerator.device)
-        replica = Replica(job, grid, groups, accelerator.device, start.weights)
-        checkpoint.resume_optimizer(replica, start)
-        # Their values are in the replica now: let go of the mapped files.
-        start = dataclasses.replace(start, weights={}, optimizer=None)
-        finished = _TrainingLoop(replica, start, accelerator.device).run()
+        end = _train(job, grid, groups, accelerator.device)
+        dist.barrier()
+    except OtherRankFailed:
+        return LOST_PEER_STATUS
     except RuntimeError as error:
         if not _PEER_GONE.search(str(error)):
             raise
-        raise JobError(
-            "",
-            _("rank {rank} lost the connection to another rank").format(rank=rank),
-            _first_sentence(str(error)),
-            _("look for the rank that ended first"),
-        ) from error
-    dist.barrier()
+        # Not a problem line: there is one of the rank that ended first.
+        what = _("rank {rank} lost the connection to another rank").format(rank=rank)
+        log_lines.say(f"{what}: {_first_sentence(str(error))}")
+        return LOST_PEER_STATUS
     dist.destroy_process_group()
-    return 0 if finished else 1
+    return _STATUS[end]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """All that a rank needs before its first iteration."""
+
+    start: Start
+    replica: Replica
+    source: Optional[BatchSource]
+
+
+def _train(job: TrainJob, grid: Grid, groups: Groups, device: torch.device) -> End:
+    resumed = agree_on_start(job, device)
+    ready = on_all_ranks(lambda: _get_ready(job, grid, groups, device, resumed), device)
+    start, replica = ready.start, ready.replica
+    args = megatron_args(job, start.args)
+    if grid.rank == 0:
+        _say_start(job, grid, ready, args)
+    checkpoints = Checkpoints(replica, args, start.written)
+    loop = TrainingLoop(replica, ready.source, checkpoints, start.iteration, start.consumed_samples, device)
+    # What a start holds is in the replica now: let go of the mapped files.
+    del ready, start
+    return loop.run()
+
+
+def _get_ready(
+    job: TrainJob, grid: Grid, groups: Groups, device: torch.device, resumed: Optional[int]
+) -> _Ready:
+    reads_data = grid.is_first_stage or grid.is_last_stage
+    source = BatchSource(job, grid.dp_rank, device) if reads_data else None
+    start = find_start(job, grid, resumed)
+    replica = Replica(job, grid, groups, device, start.weights)
+    go_on(replica, start, device)
+    return _Ready(start, replica, source)
+
+
+def _say_start(job: TrainJob, grid: Grid, ready: _Ready, args: Dict[str, Any]) -> None:
+    """What Megatron's rank 0 says before the first iteration."""
+    _say_all(log_lines.argument_lines(args))
+    _say_all([log_lines.micro_batches_line(job), *log_lines.groups_lines(job)])
+    count = sum(parameter.numel() for parameter in ready.replica.stage.parameters())
+    log_lines.say(log_lines.parameters_line(grid.tp_rank, grid.pp_rank, count))
+    log_lines.say(log_lines.decay_style_line(job.lr_decay_style))
+    start = ready.start
+    if start.directory:
+        log_lines.say(log_lines.loading_line(start.iteration, start.directory))
+        log_lines.say(log_lines.loaded_line(start.iteration, start.directory))
+    assert ready.source is not None, "rank 0 is on the first stage"
+    _say_all(ready.source.describe())
+    log_lines.say(log_lines.date_line("after dataloaders are built", time.time()))
+    log_lines.say(log_lines.setup_done_line())
+
+
+def _say_all(lines: List[str]) -> None:
+    for line in lines:
+        log_lines.say(line)
 
 
 def _first_sentence(text: str) -> str:
     """What a library said, without the place in its source and the advice that follows."""
     said = re.sub(r"^(\[[^\]]*\]\s*)+", "", text.strip().partition("\n")[0])
     return re.split(r"(?<=[a-z\]\d])\.\s", said)[0][:160]
-
-
-class _TrainingLoop:
-    """The iterations of one rank, from where `start` is to the last."""
-
-    def __init__(self, replica: Replica, start: checkpoint.Start, device: torch.device) -> None:
-        self._replica = replica
-        self._job: TrainJob = replica.job
-        self._grid = replica.grid
-        self._start = start
-        self._iteration = start.iteration
-        self._consumed = start.consumed_samples
-        reads_data = self._grid.is_first_stage or self._grid.is_last_stage
-        self._source = BatchSource(self._job, self._grid.dp_rank, device) if reads_data else None
-        self._losses: List[float] = []
-        self._elapsed_s = 0.0
-
-    def run(self) -> bool:
-        """Iterate and save; False when the numbers stopped being numbers. The same answer on every rank."""
-        if self._grid.rank == 0:
-            log_lines.say(log_lines.loaded_line(self._start.iteration, self._start.directory))
-            log_lines.say(log_lines.training_starts_line())
-        # The slowest rank's start-up is not part of the first iteration.
-        dist.barrier()
-        while self._iteration < self._job.train_iterations:
-            if not self._iterate():
-                return False
-            last = self._iteration == self._job.train_iterations
-            if last or self._iteration % self._job.save_interval == 0:
-                checkpoint.save(self._replica, self._iteration, self._consumed, self._start.args)
-        if self._grid.rank == 0:
-            log_lines.say(log_lines.training_done_line(time.time()))
-        return True
-
-    def _iterate(self) -> bool:
-        began = time.perf_counter()
-        job = self._job
-        batches: List[MicroBatch] = [] if self._source is None else self._source.micro_batches(self._consumed)
-        number = self._iteration + 1
-        lr = learning_rate(number, job.lr, job.min_lr, job.warmup_iterations, job.train_iterations)
-        result = self._replica.step(batches, lr)
-        if not result.finite:
-            if self._grid.is_global_last:
-                _say_diverged(number, result)
-            return False
-        self._iteration = number
-        self._consumed += job.global_batch_size
-        self._losses.append(result.loss)
-        self._elapsed_s += time.perf_counter() - began
-        if number % job.log_interval == 0:
-            self._log(lr, result)
-        return True
-
-    def _log(self, lr: float, result: StepResult) -> None:
-        """Say how the interval went, and begin the next; only the global last rank prints."""
-        count = len(self._losses)
-        if self._grid.is_global_last:
-            report = log_lines.IterationReport(
-                iteration=self._iteration,
-                train_iterations=self._job.train_iterations,
-                consumed_samples=self._consumed,
-                elapsed_ms=self._elapsed_s * 1000.0 / count,
-                lr=lr,
-                global_batch_size=self._job.global_batch_size,
-                lm_loss=sum(self._losses) / count,
-                grad_norm=result.grad_norm,
-            )
-            log_lines.say(log_lines.iteration_line(report, time.time()))
-        self._losses.clear()
-        self._elapsed_s = 0.0
-
-
-def _say_diverged(iteration: int, result: StepResult) -> None:
-    print_problem(
-        "lr",
-        _("the loss of iteration {iteration} is {loss}, the gradient norm {norm}").format(
-            iteration=iteration, loss=result.loss, norm=result.grad_norm
-        ),
-        _("the training has diverged, or a device computes wrongly"),
-        _("lower the learning rate or check the data; resume from the last checkpoint"),
-    )

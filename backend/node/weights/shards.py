@@ -86,11 +86,16 @@ def load_rank(directory: str, tp_rank: int, pp_rank: int, tp: int, pp: int) -> D
 
     The tensors are mapped from the file: copy before writing to them. Raises JobError as `read_rank` does,
     and for a tree of the legacy format."""
-    model = read_rank(directory, tp_rank, pp_rank, tp, pp).get("model")
-    if not isinstance(model, dict) or "language_model" in model:
+    content = read_rank(directory, tp_rank, pp_rank, tp, pp)
+    if "language_model" in (content.get("model") or {"language_model": None}):
         what = _("the checkpoint in {directory} is not in mcore format").format(directory=directory)
         raise JobError("load_directory", what, "", _("convert the weights with format mcore"))
-    return {name: tensor for name, tensor in model.items() if not name.endswith(EXTRA_STATE)}
+    return model_tensors(content)
+
+
+def model_tensors(content: Dict[str, Any]) -> Dict[str, Tensor]:
+    """The model of a rank's file of the mcore format, without `_extra_state`."""
+    return {name: tensor for name, tensor in content["model"].items() if not name.endswith(EXTRA_STATE)}
 
 
 def save_rank(
@@ -150,11 +155,17 @@ def write_rank_file(
 
 
 def publish(directory: str, iteration: int) -> None:
-    """Make checkpoint `iteration` the newest: writes the tracker, after every rank has written its file."""
-    durable.sync_directory(iteration_directory(directory, iteration))
-    durable.sync_directory(directory)
-    # Megatron's converter writes the number without a newline, and so do we.
-    durable.write_whole(os.path.join(directory, TRACKER), str(iteration))
+    """Make checkpoint `iteration` the newest: writes the tracker, after every rank has written its file.
+
+    Raises JobError."""
+    path = os.path.join(directory, TRACKER)
+    try:
+        durable.sync_directory(iteration_directory(directory, iteration))
+        durable.sync_directory(directory)
+        # Megatron's converter writes the number without a newline, and so do we.
+        durable.write_whole(path, str(iteration))
+    except OSError as error:
+        raise JobError("", _("cannot write {path}").format(path=path), str(error)) from error
 
 
 def _tracker_text(directory: str) -> Optional[str]:
