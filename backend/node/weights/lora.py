@@ -61,9 +61,9 @@ def merged(base: Array, down: Array, up: Array, scale: float) -> Array:
 
 
 def _product(left: Values, right: Values, dtype: str) -> Values:
-    """`left` @ `right` in fp32 of values that were `dtype`, added up in the order of the rank and rounded once
-    for each. A library for matrices adds in an order of its own, which depends on the processor and on the
-    shape: a piece of the weights would not come out as in the whole."""
+    """`left` @ `right` in fp32 of values that were `dtype`, added up in the order of the rank, each rounded
+    once. A library for matrices adds in an order of its own, which depends on the processor and on the shape:
+    a piece of the weights would not come out as in the whole."""
     import numpy as np
 
     out = np.zeros((len(left), right.shape[1]), np.float32)

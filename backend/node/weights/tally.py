@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from gettext import gettext as _
 from gettext import ngettext
 from typing import TYPE_CHECKING, Any, Dict, List
 

@@ -198,6 +198,16 @@ def test_what_somebody_has_put_into_it_since_stays(tmp_path: Path, name: str) ->
     assert (fixed / name).read_text() == "mine"
 
 
+def test_a_copy_that_was_changed_is_spoken_of_as_files(tmp_path: Path) -> None:
+    model = glm(tmp_path / "m")
+    check_files(str(model), str(tmp_path / "fixed"))
+    (tmp_path / "fixed" / "config.json").write_text("{}")
+    with pytest.raises(JobError) as caught:
+        check_files(str(model), str(tmp_path / "fixed"))
+    assert caught.value.what.endswith("fixed holds files that have been changed since they were made")
+    assert caught.value.why.startswith("config.json in it is missing or has changed")
+
+
 def test_a_model_is_never_replaced_by_files(tmp_path: Path) -> None:
     model = glm(tmp_path / "m")
     whole = folder(tmp_path / "whole")
