@@ -103,3 +103,18 @@ def test_the_state_of_other_parameters_is_refused(tmp_path: Path, changes: dict[
     before = second.parameters.master.clone()
     assert not second.optimizer.load(first.optimizer.state())
     assert torch.equal(second.parameters.master, before)
+
+
+def test_betas_and_eps_are_the_job_s(tmp_path: Path) -> None:
+    replica = make_replica(tmp_path, adam_beta1=0.5, adam_beta2=0.75, adam_eps=1e-3, weight_decay=0.0)
+    parameters = replica.parameters
+    before = parameters.view(parameters.master, MATRIX).clone()
+    slope = torch.randn(before.shape, generator=torch.Generator().manual_seed(4))
+    moment, square = torch.zeros_like(slope), torch.zeros_like(slope)
+    for number, times in enumerate((1.0, -0.5), start=1):
+        parameters.view(parameters.gradient, MATRIX).copy_(slope * times)
+        replica.optimizer.step(1e-2, 1.0)
+        moment = 0.5 * moment + 0.5 * slope * times
+        square = 0.75 * square + 0.25 * (slope * times) ** 2
+        before -= 1e-2 * (moment / (1 - 0.5**number)) / ((square / (1 - 0.75**number)).sqrt() + 1e-3)
+    assert torch.allclose(parameters.view(parameters.master, MATRIX), before, atol=1e-6)
