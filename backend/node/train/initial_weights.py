@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, Mapping, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -30,24 +30,37 @@ _ZEROS = ("qkv_bias",)
 _SCALED_BY_DEPTH = ("attention_out", "down")
 
 
-def initial_weights(job: TrainJob, grid: Grid) -> Dict[str, Tensor]:
-    """This rank's tensors, fp32, by their names in its checkpoint file.
+def initial_weights(job: TrainJob, grid: Grid) -> Mapping[str, Tensor]:
+    """This rank's tensors, fp32, by their names in its checkpoint file; drawn when they are asked for.
 
-    A tensor's values come from the seed and its name in the whole model: a rank draws it whole, keeps its
-    piece, and goes on to the next. Raises JobError when the layout cannot hold the model.
+    A tensor's values come from the seed and its name in the whole model: it is drawn whole, and a rank keeps
+    its piece. Raises JobError when the layout cannot hold the model.
     """
-    import numpy as np
+    return _InitialWeights(job, grid)
 
-    padded = pad_vocabulary(job.shape.vocab, grid.tp)
-    plan = plan_of(job, grid, padded)
-    place = place_of(job.shape, grid.tp, padded, grid.tp_rank)
-    found: Dict[str, Tensor] = {}
-    for planned in plan.tensors:
-        entry = plan.entries[planned.key]
-        own = piece(PARTS[entry.part].cut, [_whole(job, entry.part, entry.layer)], place)
+
+class _InitialWeights(Mapping[str, Tensor]):
+    def __init__(self, job: TrainJob, grid: Grid) -> None:
+        padded = pad_vocabulary(job.shape.vocab, grid.tp)
+        entries = plan_of(job, grid, padded).entries
+        self._job = job
+        self._place = place_of(job.shape, grid.tp, padded, grid.tp_rank)
+        self._entries = {key.partition("/")[2]: entry for key, entry in entries.items()}
+
+    def __getitem__(self, name: str) -> Tensor:
+        import numpy as np
+
+        entry = self._entries[name]
+        whole = _whole(self._job, entry.part, entry.layer)
+        own = piece(PARTS[entry.part].cut, [whole], self._place)
         # A view would keep all of the tensor.
-        found[planned.key.partition("/")[2]] = torch.from_numpy(own if grid.tp == 1 else np.array(own))
-    return found
+        return torch.from_numpy(own if self._place.tp == 1 else np.array(own))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 def _whole(job: TrainJob, part: str, layer: Optional[int]) -> NDArray[Any]:

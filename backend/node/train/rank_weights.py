@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gettext import gettext as _
-from typing import Dict, Mapping, NamedTuple, Tuple
+from typing import Dict, Iterator, Mapping, NamedTuple, Tuple
 
 from torch import Tensor
 
@@ -57,18 +57,23 @@ def vocab_rows(job: TrainJob, grid: Grid, weights: Mapping[str, Tensor]) -> Voca
     raise _wrong_tensor(what.format(name=name, rows=rows, tp=grid.tp, vocab=vocab))
 
 
-def check_weights(expected: Shapes, weights: Mapping[str, Tensor]) -> None:
-    """Raises JobError naming the first tensor that is missing, of another shape, or too many."""
-    for name, shape in expected.items():
+def checked(expected: Shapes, weights: Mapping[str, Tensor]) -> Iterator[Tuple[str, Tensor]]:
+    """Every tensor that is expected, taken from `weights` once: they may be read from a file each time.
+
+    Raises JobError naming the first tensor that is missing, of another shape, or too many.
+    """
+    for name in expected:
         if name not in weights:
             raise _lacking(name)
-        found = tuple(weights[name].shape)
-        if found != shape:
-            what = _("the tensor {name} has the shape {found}, not {shape}")
-            raise _wrong_tensor(what.format(name=name, found=list(found), shape=list(shape)))
     for name in weights:
         if name not in expected:
             raise _wrong_tensor(_("the weights have a tensor too many: {name}").format(name=name))
+    for name, shape in expected.items():
+        tensor = weights[name]
+        if tuple(tensor.shape) != shape:
+            what = _("the tensor {name} has the shape {found}, not {shape}")
+            raise _wrong_tensor(what.format(name=name, found=list(tensor.shape), shape=list(shape)))
+        yield name, tensor
 
 
 def _lacking(name: str) -> JobError:

@@ -20,7 +20,7 @@ from backend.node.train.model import EMBEDDING, HEAD, Stage
 from backend.node.train.optimizer import FlatAdamW, clip_scale, norm_and_loss
 from backend.node.train.pipeline import Pipeline, PlainLoop
 from backend.node.train.process_groups import Groups
-from backend.node.train.rank_weights import Shapes, check_weights, planned_shapes, vocab_rows
+from backend.node.train.rank_weights import Shapes, checked, planned_shapes, vocab_rows
 from backend.node.train.tensor_group import TensorRanks
 from backend.node.train.train_job import TrainJob
 from backend.node.train.vocab_loss import vocab_parallel_loss
@@ -71,14 +71,12 @@ class Replica:
         if job.lora is not None:
             adapt(self.stage, job.lora)
         weights = with_adapter(self.stage, weights, job, grid)
-        check_weights(_shapes(self.stage), weights)
         dtype = TORCH_DTYPES[job.dtype]
         self.parameters = FlatParameters(self.stage, _all_traits(self.stage, job, grid), dtype, device)
         self.frozen = FrozenParameters(self.stage, dtype, device)
-        for name in self.parameters.places:
-            self.parameters.load(name, weights[name])
-        for name in self.frozen.names:
-            self.frozen.load(name, weights[name])
+        for name, values in checked(_shapes(self.stage), weights):
+            place = self.parameters if name in self.parameters.places else self.frozen
+            place.load(name, values)
         self.optimizer = FlatAdamW(self.parameters, job)
         self._runner: Union[PlainLoop, Pipeline] = (
             Pipeline(job, grid, groups.pipeline, self.stage, rows.size, self._loss, dtype, device)
