@@ -10,7 +10,7 @@ from backend.fleet.fan_out import fan_out
 from backend.fleet.host_keys import HostKey, State
 from backend.fleet.ssh_jumps_client import SshJumps, jump_target
 from backend.fleet.ssh_login_client import Target
-from backend.fleet.ssh_offer_client import KnownHost, known_host, offered_key
+from backend.fleet.ssh_offer_client import KnownHost, known_host, offered_key, offered_of
 from backend.inventory import Node, SshOptions
 from backend.problems import NodeError, NpudeckError
 from backend.translation import _
@@ -92,7 +92,7 @@ class HostKeys:
     async def _offered(self, target: Target, host: KnownHost) -> asyncssh.SSHKey | None:
         """The key of a kind that is known, if the host has one of these kinds; else whichever it prefers."""
         kinds = tuple(dict.fromkeys(kind for key in host.keys for kind in _kinds(key)))
-        offered = await offered_key(target, self._ssh, self._jumps.via, kinds) if kinds else None
+        offered = await offered_of(target, self._ssh, self._jumps.via, kinds) if kinds else None
         return offered or await offered_key(target, self._ssh, self._jumps.via, _PLAIN)
 
 

@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,7 +148,23 @@ def known_hosts_files(ssh: SshOptions, options: asyncssh.SSHClientConnectionOpti
 
 def read_known_hosts(files: tuple[str, ...]) -> asyncssh.SSHKnownHosts:
     """A file that is not there knows nobody; it is no reason to trust anybody."""
-    return asyncssh.read_known_hosts([name for name in files if Path(name).is_file()])
+    there = [(name, _mark(name)) for name in files]
+    return _parsed_known_hosts(tuple((name, mark) for name, mark in there if mark is not None))
+
+
+@lru_cache(maxsize=4)
+def _parsed_known_hosts(files: tuple[tuple[str, tuple[int, ...]], ...]) -> asyncssh.SSHKnownHosts:
+    # once for a whole fleet, and again when a file changes: 256 times it would cost as much as the logins
+    return asyncssh.read_known_hosts([name for name, _mark_ in files])
+
+
+def _mark(name: str) -> tuple[int, ...] | None:
+    """What differs when a file has been written since; None where there is none."""
+    path = Path(name)
+    if not path.is_file():
+        return None
+    found = path.stat()
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _keys_tried(ssh: SshOptions, options: asyncssh.SSHClientConnectionOptions) -> str:

@@ -19,6 +19,7 @@ from backend.fleet.ssh_login_client import (
     way,
 )
 from backend.inventory import SshOptions
+from backend.problems import HostKeyError, NodeUnreachableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ async def known_host(target: Target, ssh: SshOptions) -> KnownHost:
 async def offered_key(
     target: Target, ssh: SshOptions, via: Via, kinds: tuple[str, ...]
 ) -> asyncssh.SSHKey | None:
-    """The host key of one of these kinds, first choice first; None where the host has none of them.
+    """The host key of one of these kinds, first choice first.
 
     The connection ends as soon as the key is seen: no login is tried. Raises as `login` does.
     """
@@ -78,12 +79,24 @@ async def offered_key(
             connection.abort()
         except asyncssh.HostKeyNotVerifiable:
             return seen.offered
-        except asyncssh.KeyExchangeFailed as error:
-            if "host key" not in error.reason.lower():
-                raise
         return None
 
     return await patiently(target, ssh, look)
+
+
+async def offered_of(
+    target: Target, ssh: SshOptions, via: Via, kinds: tuple[str, ...]
+) -> asyncssh.SSHKey | None:
+    """As `offered_key`; None where the host has none of these kinds, which is how OpenSSH hangs up then."""
+    # `offered_key` has tried twice before it gives up: a server that is merely busy answers one of them
+    try:
+        return await offered_key(target, ssh, via, kinds)
+    except NodeUnreachableError as error:
+        if isinstance(error.__cause__, asyncssh.DisconnectError | ConnectionResetError):
+            return None
+        raise
+    except HostKeyError:
+        return None
 
 
 def _without_keys(target: Target, ssh: SshOptions) -> dict[str, object]:

@@ -1,0 +1,94 @@
+"""Lists of hosts as other tools write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.fleet.hosts_files import read_hostfile, read_ssh_config
+from backend.fleet.hosts_parse import Found, parse_hostfile, parse_ssh_config
+from backend.fleet.inventory_fold import fold_nodes
+from backend.fleet.inventory_parse import parse_inventory
+from backend.fleet.inventory_text import inventory_to_toml
+from backend.inventory import Inventory, Node
+from backend.problems import InputError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("n01\nn02\n", [Found("n01", "n01"), Found("n02", "n02")]),
+        ("# all\nn[1-2] # rack\n\n", [Found("n1", "n1"), Found("n2", "n2")]),
+        ("n01 slots=8 max_slots=16\nn02 Slots = 4", [Found("n01", "n01", 8), Found("n02", "n02", 4)]),
+        ("n[01-02]:8", [Found("n01", "n01", 8), Found("n02", "n02", 8)]),
+        ("10.0.0.1 n01.cluster n01\n", [Found("n01", "10.0.0.1")]),
+        ("10.0.0.[1-2]\n", [Found("10.0.0.1", "10.0.0.1"), Found("10.0.0.2", "10.0.0.2")]),
+        ("[workers]\nn01\nn01\n", [Found("n01", "n01")]),
+        ("fe80::1 n09", [Found("n09", "fe80::1")]),
+        ("", []),
+    ],
+)
+def test_host_files(text: str, expected: list[Found]) -> None:
+    assert parse_hostfile(text, "hosts") == expected
+
+
+def test_a_wrong_line_is_named() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_hostfile("n01\nn[1-\n,n2\n", "hosts")
+    assert [problem.field for problem in caught.value.problems] == ["hosts:2", "hosts:3"]
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_hosts_or_a_problem(text: str) -> None:
+    parse_ssh_config(text)
+    try:
+        parse_hostfile(text, "hosts")
+    except InputError:
+        return
+
+
+def test_an_ssh_config_with_includes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh" / "conf.d").mkdir(parents=True)
+    config = tmp_path / ".ssh" / "config"
+    config.write_text(
+        "Include conf.d/*\nHost gate jump\n  HostName 10.0.0.9\nHost *\n  User ops\nhost=n03\nHost n? !n9\n"
+        f"Include {config}\n"
+    )
+    (tmp_path / ".ssh" / "conf.d" / "lab").write_text('Host "n01"\n  Port 2222\nHost n02\n')
+    assert [found.name for found in read_ssh_config("~/.ssh/config")] == ["gate", "n03", "n01", "n02"]
+    with pytest.raises(InputError, match="cannot be read"):
+        read_hostfile(str(tmp_path / "none"))
+
+
+# ---- nodes of one pattern on one line
+
+
+def test_sixty_four_nodes_are_one_entry() -> None:
+    nodes = tuple(
+        Node(f"n{number:02d}", f"n{number:02d}.lab", f"10.0.0.{number}", 8, f"/data/n{number:02d}")
+        for number in range(1, 65)
+    )
+    [entry] = fold_nodes(nodes)
+    assert (entry.name, entry.host, entry.address) == ("n[01-64]", "{name}.lab", "10.0.0.[1-64]")
+    assert entry.work_directory == "/data/{name}"
+
+
+_NAMES = st.lists(
+    st.from_regex(r"(n|rack1-|gpu)[0-9]{1,3}", fullmatch=True), unique=True, min_size=1, max_size=9
+)
+
+
+@given(_NAMES, st.data())
+def test_folded_and_read_again_is_the_same(names: list[str], data: st.DataObject) -> None:
+    nodes = []
+    for name in names:
+        host = data.draw(st.sampled_from([name, f"{name}.lab", "gate", f"10.0.0.{len(name)}", f"{name}0"]))
+        address = data.draw(st.sampled_from([host, name, "10.1.0.7"]))
+        work = data.draw(st.sampled_from(["/w", f"/w/{name}", f"/w/{name}/x"]))
+        nodes.append(Node(name, host, address, data.draw(st.sampled_from([8, 16])), work))
+    inventory = Inventory("lab", tuple(nodes), "/s", groups=(("g", tuple(names[:3])),), path="x.toml")
+    assert parse_inventory(inventory_to_toml(inventory, fold=True), "x.toml") == inventory
