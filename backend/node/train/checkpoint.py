@@ -10,8 +10,8 @@ from torch import Tensor
 
 from backend.node import durable
 from backend.node.train import log_lines
+from backend.node.train.lora_agreement import adapter_args
 from backend.node.train.lora_export import write_adapter
-from backend.node.train.lora_weights import adapter_args
 from backend.node.train.old_checkpoints import remove_own_file, split_old
 from backend.node.train.random_state import random_state
 from backend.node.train.replica import Replica

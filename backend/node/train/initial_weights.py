@@ -56,6 +56,10 @@ class _InitialWeights(Mapping[str, Tensor]):
         # A view would keep all of the tensor.
         return torch.from_numpy(own if self._place.tp == 1 else np.array(own))
 
+    def __contains__(self, name: object) -> bool:
+        # The inherited one makes the tensor.
+        return name in self._entries
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 

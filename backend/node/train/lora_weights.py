@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from gettext import gettext as _
-from typing import Dict, List, Mapping, Tuple
+from typing import Dict, Iterator, Mapping, Tuple
 
 import torch
 from torch import Tensor, nn
 
-from backend.node.job_lines import JobError
 from backend.node.train.grid import Grid
+from backend.node.train.lora_agreement import check_adapter
 from backend.node.train.lora_layers import AdaptedColumnParallel, AdaptedRowParallel
-from backend.node.train.train_job import Lora, TrainJob
+from backend.node.train.train_job import TrainJob
 from backend.node.weights.lora import BASE, DOWN, UP
 
 _LAYERS = "decoder.layers."
@@ -27,42 +26,56 @@ def with_adapter(
     A new adapter changes nothing yet: A is PEFT's kaiming_uniform_(a=sqrt(5)), B is zero. A depends on the
     seed and the layer, not on the layout. Raises JobError when `weights` hold another adapter than the job's.
     """
-    _check_adapter(weights, job)
+    check_adapter(weights, job)
     if job.lora is None or any(name.endswith(DOWN) for name in weights):
         return weights
-    found = dict(weights)
-    first_layer = sum(job.layers_per_stage[: grid.pp_rank])
-    for path, module in stage.named_modules():
-        if not isinstance(module, (AdaptedColumnParallel, AdaptedRowParallel)):
-            continue
-        for kind in (".weight", ".bias"):
-            if path + kind in found:
-                found[path + BASE + kind] = found.pop(path + kind)
-        is_cut = isinstance(module, AdaptedRowParallel)
-        width = module.base_layer.weight.shape[1] * (grid.tp if is_cut else 1)
-        whole = _new_half(job.lora.rank, width, job.seed, _whole(path, first_layer))
-        found[path + DOWN] = whole.chunk(grid.tp, 1)[grid.tp_rank] if is_cut else whole
-        found[path + UP] = torch.zeros(module.base_layer.weight.shape[0], job.lora.rank)
-    return found
+    return _WithNewAdapter(stage, weights, job, grid)
 
 
-def adapter_args(lora: Lora) -> Dict[str, object]:
-    """The arguments of a checkpoint that describe its adapter, by ModelLink's names."""
-    alpha = int(lora.alpha) if lora.alpha.is_integer() else lora.alpha
-    return {
-        "lora_target_modules": sorted(lora.target_modules),
-        "lora_load": None,
-        "lora_r": lora.rank,
-        "lora_alpha": alpha,
-        "lora_modules_to_save": None,
-    }
+class _WithNewAdapter(Mapping[str, Tensor]):
+    """Taken and made when they are asked for: `weights` may be read from a file each time."""
 
+    def __init__(self, stage: nn.Module, weights: Mapping[str, Tensor], job: TrainJob, grid: Grid) -> None:
+        self._weights = weights
+        self._job = job
+        self._grid = grid
+        self._first_layer = sum(job.layers_per_stage[: grid.pp_rank])
+        self._halves: Dict[str, Tuple[str, nn.Module]] = {}
+        own_names = {name: name for name in weights}
+        for path, module in stage.named_modules():
+            if not isinstance(module, (AdaptedColumnParallel, AdaptedRowParallel)):
+                continue
+            for kind in (".weight", ".bias"):
+                if path + kind in own_names:
+                    own_names[path + BASE + kind] = own_names.pop(path + kind)
+            self._halves.update({path + half: (path, module) for half in (DOWN, UP)})
+        self._own_names = own_names
 
-def check_alpha(args: Mapping[str, object], job: TrainJob) -> None:
-    """See that an adapter goes on with the alpha in the arguments of its checkpoint. Raises JobError."""
-    said = args.get("lora_alpha")
-    if job.lora is not None and isinstance(said, (int, float)) and said != job.lora.alpha:
-        raise _other("lora.alpha", _("alpha {found:g}").format(found=said), f"{job.lora.alpha:g}")
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._halves:
+            return self._weights[self._own_names[name]]
+        path, module = self._halves[name]
+        weight = module.get_parameter("base_layer.weight")
+        rank = self._rank
+        if name.endswith(UP):
+            return torch.zeros(weight.shape[0], rank)
+        tp = self._grid.tp if isinstance(module, AdaptedRowParallel) else 1
+        whole = _new_half(rank, weight.shape[1] * tp, self._job.seed, _whole(path, self._first_layer))
+        return whole if tp == 1 else whole.chunk(tp, 1)[self._grid.tp_rank]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._halves or name in self._own_names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._own_names, *self._halves])
+
+    def __len__(self) -> int:
+        return len(self._own_names) + len(self._halves)
+
+    @property
+    def _rank(self) -> int:
+        assert self._job.lora is not None, "there is a new adapter"
+        return self._job.lora.rank
 
 
 def _new_half(rank: int, width: int, seed: int, name: str) -> Tensor:
@@ -78,33 +91,3 @@ def _whole(path: str, first_layer: int) -> str:
     """The path of a module in the whole model: layers are counted over all stages."""
     number, _dot, rest = path[len(_LAYERS) :].partition(".")
     return f"{_LAYERS}{first_layer + int(number)}.{rest}"
-
-
-def _check_adapter(weights: Mapping[str, Tensor], job: TrainJob) -> None:
-    halves: List[Tuple[str, Tensor]] = [(name, half) for name, half in weights.items() if name.endswith(DOWN)]
-    if not halves:
-        return
-    if job.lora is None:
-        raise JobError(
-            "lora",
-            _("the weights hold a LoRA adapter"),
-            _("the job trains all weights"),
-            _("merge the adapter first: npudeck weights merge-lora"),
-        )
-    targets = {name[: -len(DOWN)].rpartition(".")[2] for name, _half in halves}
-    if targets != set(job.lora.target_modules):
-        raise _other(
-            "lora.target_modules", ", ".join(sorted(targets)), ", ".join(sorted(job.lora.target_modules))
-        )
-    ranks = {half.shape[0] for _name, half in halves}
-    if ranks != {job.lora.rank}:
-        raise _other("lora.rank", _("rank {found}").format(found=max(ranks)), str(job.lora.rank))
-
-
-def _other(field: str, found: str, wanted: str) -> JobError:
-    return JobError(
-        field,
-        _("the adapter has {found}, the job says {wanted}").format(found=found, wanted=wanted),
-        _("a training goes on with the adapter that it began"),
-        _("say what the adapter has, or save to another directory"),
-    )

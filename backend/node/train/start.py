@@ -13,7 +13,7 @@ from backend.node.job_lines import JobError
 from backend.node.train.checkpoint import CONSUMED, OPTIMIZER, RANDOM, WRITTEN
 from backend.node.train.grid import Grid
 from backend.node.train.initial_weights import initial_weights
-from backend.node.train.lora_weights import check_alpha
+from backend.node.train.lora_agreement import check_alpha
 from backend.node.train.random_state import set_random_state
 from backend.node.train.replica import Replica
 from backend.node.train.together import from_first_rank
@@ -70,7 +70,7 @@ def find_start(job: TrainJob, grid: Grid, resumed: Optional[int]) -> Start:
     if not job.load_directory:
         return Start(0, 0, initial_weights(job, grid), {}, "")
     weights = TreeWeights(job.load_directory, grid)
-    check_alpha(weights.args, job)
+    check_alpha(weights.args, weights, job)
     return Start(0, 0, weights, weights.args, job.load_directory)
 
 
@@ -87,11 +87,12 @@ def _resumed(job: TrainJob, grid: Grid, resumed: int) -> Start:
             _("choose another directory, or one that all nodes share"),
         )
     args = plain_values(vars(content["args"]))
-    check_alpha(args, job)
+    weights = shards.model_tensors(content)
+    check_alpha(args, weights, job)
     return Start(
         resumed,
         int(content[CONSUMED]),
-        shards.model_tensors(content),
+        weights,
         args,
         directory,
         content[OPTIMIZER],

@@ -87,6 +87,10 @@ class TreeWeights(Mapping[str, Tensor]):
             )
         return tensor
 
+    def __contains__(self, name: object) -> bool:
+        # The inherited one makes the tensor.
+        return name in self._paths
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._paths)
 

@@ -27,6 +27,12 @@ CASES: dict[str, dict[str, Any]] = {
     "tp2_pp2": {"tp": 2, "pp": 2},
     "tp2_dp2": {"tp": 2, "dp": 2},
     "pp4": {"pp": 4},
+    "tp2_pp2_sequence_recomputed": {
+        "tp": 2,
+        "pp": 2,
+        "sequence_parallel": True,
+        "recompute_activations": True,
+    },
     "tied_one": {"architecture": LIKE_QWEN, "lora": ATTENTION},
     "tied_tp2_pp2": {"tp": 2, "pp": 2, "architecture": LIKE_QWEN, "lora": ATTENTION},
 }
