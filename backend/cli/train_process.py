@@ -114,10 +114,12 @@ def _ask(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    for child in _children(process):
+    children = _children(process)
+    # first who would tell of the ranks' end at length
+    process.kill()
+    for child in children:
         with contextlib.suppress(psutil.Error):
             child.kill()
-    process.kill()
 
 
 def _ranks(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

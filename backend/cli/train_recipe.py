@@ -47,15 +47,19 @@ def _flags(arguments: argparse.Namespace) -> list[str]:
 
 
 def _ranks(recipe: Recipe, nproc: int | None, from_file: bool) -> int:
-    if nproc is not None:
-        if nproc < 1:
-            raise InputError.because(
-                _("{count} ranks cannot train").format(count=nproc), fix=_("take 1 or more"), field="--nproc"
-            )
-        return nproc
-    if from_file:
-        return recipe.nodes * recipe.npus_per_node
-    return recipe.tensor_parallel * recipe.pipeline_parallel
+    one_copy = recipe.tensor_parallel * recipe.pipeline_parallel
+    if nproc is None:
+        return recipe.nodes * recipe.npus_per_node if from_file else one_copy
+    if nproc < 1 or nproc % max(1, one_copy):
+        raise InputError.because(
+            _("{count} ranks do not divide into copies of TP·PP = {tp}·{pp}").format(
+                count=nproc, tp=recipe.tensor_parallel, pp=recipe.pipeline_parallel
+            ),
+            _("TP·PP·DP must be the number of ranks, with DP at least 1"),
+            _("take {count}, or change --tp or --pp").format(count=max(1, nproc // one_copy) * one_copy),
+            field="--nproc",
+        )
+    return nproc
 
 
 def _here(recipe: Recipe, ranks: int) -> Recipe:

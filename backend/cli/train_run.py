@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -18,14 +19,16 @@ from backend.cli.train_process import StopRequests, run_process, stop_requests
 from backend.cli.train_record import FAILED, FINISHED, STOPPED, TrainRecord
 from backend.engines.stages import StagePlan
 from backend.events import StageName
+from backend.node.train.stopping import LOST_PEER_STATUS
 from backend.problems import ConflictError, LocalError, Problem, Severity
-from backend.runs.verdict import SAVED_AND_STOPPED
+from backend.runs.verdict import SAVED_AND_STOPPED, NodeEvidence, how_it_ended
 from backend.telemetry.training_log import LogRecord, NodeLine, TrainingLogParser
 from backend.translation import _
 
 # how torchrun tells of ranks that did not end well
 _RANK_EXIT = re.compile(rb"exitcode\s*:\s*(-?\d+)")
-_TERMINATED = 143
+_SIGNALLED = 128
+_TERMINATED = _SIGNALLED + signal.SIGTERM
 
 
 def run_to_end(run: LocalRun, *, log_to_stderr: bool) -> TrainRecord:
@@ -164,19 +167,26 @@ class _Stage:
             self._record.exit_code = requests.exit_code if requests.first else _TERMINATED
             return
         self._record.state, self._record.exit_code = FAILED, diagnostics.NO
-        self._record.problems = self._problems[:1] or [self._unexplained(exits[0] if exits else code)]
+        self._record.problems = self._problems[:1] or [self._unexplained(_root([*exits, code]))]
 
     def _unexplained(self, code: int) -> Problem:
+        how = NodeEvidence("", exit_code=code if code >= 0 else _SIGNALLED - code)
         last = bytes(self._err).decode("utf-8", "replace").strip().splitlines()[-1:]
         return Problem(
             "",
             Severity.ERROR,
-            _("the stage {stage} ended with exit code {code}").format(
-                stage=self._stage.name.value, code=code
-            ),
+            f"{self._stage.name.value}: {how_it_ended(how)}",
+            # torchrun's last line is a line of signs
             last[0].strip() if last and not self._trains else "",
             _("its log says more: {path}").format(path=self._path),
         )
+
+
+def _root(exits: list[int]) -> int:
+    """The end that explains the others: a kill from outside, else what is no answer to another's end."""
+    killed = [code for code in exits if code < 0 and code != -signal.SIGTERM]
+    own = [code for code in exits if code > 0 and code != LOST_PEER_STATUS]
+    return (killed or own or exits)[0]
 
 
 def _write_stderr(data: bytes) -> None:
