@@ -24,7 +24,7 @@ class Handling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FaultCode:
-    """`level` is None and `meaning` empty where nothing is published; `source` names where the rest is from."""
+    """`level` is None, `meaning` empty where nothing is published; `source` says where the rest is from."""
 
     code: str
     level: Handling | None

@@ -26,6 +26,11 @@ def register(commands: Commands) -> None:
         metavar="S",
         help=_("seconds to wait for a node (default 10)"),
     )
+    parser.add_argument(
+        "--deep",
+        action="store_true",
+        help=_("ask also for memory errors, clocks, links, optics and versions; takes a node about 20 s"),
+    )
     add_json(parser)
 
 

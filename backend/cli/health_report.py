@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from backend.cli import health_findings
+from backend.cli.visible_text import visible
 from backend.events import DeviceReading
 from backend.inventory import Inventory
 from backend.state.device_health import Level, Verdict
+from backend.state.finding import Finding
 from backend.state.fleet_state import FleetState, NodeView
 from backend.translation import _, ngettext
 
@@ -20,20 +23,27 @@ def fleet_of(inventory: Inventory, names: tuple[str, ...]) -> FleetState:
     return FleetState.of(replace(inventory, nodes=chosen))
 
 
-def exit_code(fleet: FleetState) -> int:
-    """4: a node was not reached; 1: something is wrong or unknown; 0: all well."""
+def exit_code(fleet: FleetState, differences: tuple[Finding, ...] = ()) -> int:
+    """4: a node was not reached; 1: something is wrong, unknown or differs between nodes; 0: all well."""
     views = fleet.nodes.values()
     if any(not view.reachable for view in views):
         return 4
-    return int(any(view.level is not Level.WELL for view in views))
+    wrong = differences or any(view.level is not Level.WELL or view.findings for view in views)
+    return int(bool(wrong))
 
 
-def to_json(name: str, at: float, fleet: FleetState) -> dict[str, Any]:
-    """`at`: UTC epoch seconds. Nodes in the order asked for."""
+def to_json(name: str, at: float, fleet: FleetState, differences: tuple[Finding, ...] = ()) -> dict[str, Any]:
+    """`at`: UTC epoch seconds. Nodes in the order asked for; the fleet's `findings` say what differs."""
     unreachable = sum(not view.reachable for view in fleet.nodes.values())
     counts = asdict(fleet.counts()) | {"unreachable": unreachable}
     nodes = [_node_json(view) for view in fleet.nodes.values()]
-    return {"fleet": name, "at": round(at, 3), "counts": counts, "nodes": nodes}
+    return {
+        "fleet": name,
+        "at": round(at, 3),
+        "counts": counts,
+        "findings": health_findings.to_json(differences),
+        "nodes": nodes,
+    }
 
 
 COLUMNS = (
@@ -83,14 +93,14 @@ def _device_row(view: NodeView, device: DeviceReading, verdict: Verdict) -> tupl
         view.name,
         str(device.npu_id),
         str(device.chip_id),
-        device.name or "-",
-        device.health,
+        visible(device.name) or "-",
+        visible(device.health),
         "-" if device.power_w is None else f"{device.power_w:.1f} W",
         "-" if device.temp_c is None else f"{device.temp_c} °C",
         "-" if device.aicore_pct is None else f"{device.aicore_pct} %",
         "-" if total is None else f"{used}/{total}",
-        _processes(view, device),
-        verdict.sentence,
+        visible(_processes(view, device)),
+        visible(verdict.sentence),
     )
 
 
@@ -126,9 +136,17 @@ def _node_json(view: NodeView) -> dict[str, Any]:
         "tool_version": view.tool_version,
         "expected_npus": view.expected_npus,
         "missing": view.missing,
-        "devices": [
-            asdict(device) | {"level": verdict.level.name.lower(), "sentence": verdict.sentence}
-            for device, verdict in devices
-        ],
+        "findings": health_findings.to_json(health_findings.of_node(view)),
+        "host": asdict(view.details.host) if view.details and view.details.host and view.reachable else None,
+        "devices": [_device_json(view, device, verdict) for device, verdict in devices],
         "processes": [asdict(process) for process in view.processes] if view.reachable else [],
+    }
+
+
+def _device_json(view: NodeView, device: DeviceReading, verdict: Verdict) -> dict[str, Any]:
+    findings = health_findings.of_device(view, device)
+    return asdict(device) | {
+        "level": health_findings.level_of(verdict.level, findings),
+        "sentence": verdict.sentence,
+        "findings": health_findings.to_json(findings),
     }

@@ -9,60 +9,94 @@ import time
 from collections.abc import AsyncIterator
 
 from backend.cli import output
+from backend.cli.health_findings import fleet_findings, lines
 from backend.cli.health_report import COLUMNS, exit_code, fleet_of, summary, to_json, to_rows
 from backend.events import Event, NodeNotReached
 from backend.fleet.connect_client import connect
 from backend.fleet.fan_out import fan_out
-from backend.inventory import Inventory
-from backend.probes.probe_worker import observe_once, reason_of
+from backend.inventory import Inventory, Node
+from backend.probes.circumstances import Circumstances
+from backend.probes.node_record import NodeRecord
+from backend.probes.probe_worker import examine, reason_of
 from backend.problems import NpudeckError
+from backend.state.finding import Finding
+from backend.state.fleet_state import FleetState
+from backend.state.node_details import NodeDetailed
+
+# without a job that says from when it counts: outages of a link that are older than a day are history
+_HISTORY_S = 86400.0
+_DEEP_TIMEOUT_S = 120.0
 
 
 async def rounds(arguments: argparse.Namespace, inventory: Inventory, names: tuple[str, ...]) -> int:
     """Ask and print until done, or until nobody reads; the exit code of the last round."""
     code = 0
+    differences: tuple[Finding, ...] = ()
     async for batch in batches(arguments, inventory, names):
         fleet = fleet_of(inventory, names)
         fleet.apply(batch)
+        now = time.time()
+        differences = fleet_findings(fleet, now, differences)
         if arguments.json:
-            output.print_json(to_json(inventory.name, time.time(), fleet), compact=arguments.watch)
+            output.print_json(to_json(inventory.name, now, fleet, differences), compact=arguments.watch)
         else:
             if arguments.watch:
                 _begin_page()
-            output.print_table(COLUMNS, to_rows(fleet))
-            output.print_line()
-            output.print_line(summary(fleet))
-        code = exit_code(fleet)
+            _print_page(fleet, differences, now)
+        code = exit_code(fleet, differences)
         if output.unread():
             break
     return code
 
 
+def _print_page(fleet: FleetState, differences: tuple[Finding, ...], now: float) -> None:
+    output.print_table(COLUMNS, to_rows(fleet))
+    output.print_line()
+    for line in lines(fleet, differences, now):
+        output.print_line(line)
+    output.print_line(summary(fleet))
+
+
 async def batches(
     arguments: argparse.Namespace, inventory: Inventory, names: tuple[str, ...]
-) -> AsyncIterator[tuple[Event, ...]]:
-    """One batch a round: an answer of every node. The connections stay open between rounds."""
+) -> AsyncIterator[tuple[Event | NodeDetailed, ...]]:
+    """One batch a round: every node's answer and judgement. The connections stay open between rounds."""
     nodes = [node for name in names if (node := inventory.node(name))]
+    records = {node.name: NodeRecord() for node in nodes}
     transport = connect(inventory)
+
+    async def ask(node: Node) -> tuple[Event, NodeDetailed | None]:
+        return await examine(
+            transport,
+            node,
+            arguments.timeout,
+            deep=arguments.deep,
+            deep_timeout_s=_DEEP_TIMEOUT_S,
+            record=records[node.name],
+            circumstances=lambda at: Circumstances(node.name, at, node.npus, since=at - _HISTORY_S),
+        )
+
+    # the first question, then perhaps a second one
+    limit_s = arguments.timeout + (_DEEP_TIMEOUT_S if arguments.deep else arguments.timeout) + 1
     try:
         while True:
             began = time.monotonic()
-            answers = await fan_out(
-                nodes,
-                lambda node: observe_once(transport, node, arguments.timeout),
-                deadline_s=arguments.timeout + 1,
-            )
-            yield tuple(
-                NodeNotReached(name, time.time(), reason_of(answer))
-                if isinstance(answer, NpudeckError)
-                else answer
-                for name, answer in answers.items()
-            )
+            answers = await fan_out(nodes, ask, deadline_s=limit_s)
+            yield tuple(event for name, answer in answers.items() for event in _events(name, answer))
             if not arguments.watch:
                 return
             await asyncio.sleep(max(0.0, arguments.interval - (time.monotonic() - began)))
     finally:
         await transport.close()
+
+
+def _events(
+    name: str, answer: tuple[Event, NodeDetailed | None] | NpudeckError
+) -> tuple[Event | NodeDetailed, ...]:
+    if isinstance(answer, NpudeckError):
+        return (NodeNotReached(name, time.time(), reason_of(answer)),)
+    seen, detailed = answer
+    return (seen,) if detailed is None else (seen, detailed)
 
 
 def _begin_page() -> None:

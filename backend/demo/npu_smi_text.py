@@ -6,11 +6,12 @@ processes of a chip are printed, and nothing says that there are more (Huawei's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 TOOL_VERSION = "23.0.6"
 CHIP_NAME = "910B3"
 HBM_TOTAL_MB = 65536
+RATED_MHZ, IDLE_MHZ = 1800, 800
 MOST_PROCESSES = 8
 _BUS = ("C1", "C2", "81", "82", "01", "02", "41", "42")
 _BORDER = "+" + "-" * 96 + "+"
@@ -77,6 +78,88 @@ def mapping_text(npus: Iterable[int]) -> str:
     return "".join("\t" + "".join(f"{cell:<31}" for cell in row).rstrip() + "\n" for row in rows)
 
 
+def detail_text(kind: str, chip: Chip, *, one_chip: bool) -> str | None:
+    """`npu-smi info -t KIND -i N [-c 0]`; None for a kind that this simulator does not know.
+
+    With `-c` a chip's values stand alone; without, its id opens or closes them (Huawei's npu-smi source).
+    """
+    values = _DETAILS[kind](chip) if kind in _DETAILS else None
+    if values is None:
+        return None
+    width = 40 if kind == "ecc" else 30
+    pairs = "".join(_pair(name, value, width) for name, value in values)
+    if kind == "health" and one_chip:
+        return pairs
+    head = _pair("NPU ID", chip.npu_id, width) + _pair("Chip Count", 1, width) + "\n"
+    chip_id = _pair("Chip ID", 0, width)
+    return head + (chip_id + pairs if kind == "common" else pairs + chip_id)
+
+
+def _health(chip: Chip) -> list[tuple[str, object]]:
+    well = chip.health == "OK"
+    return [
+        ("Health Status", chip.health),
+        # a Warning of the demo is a card with 16 isolated memory rows
+        ("Error Code", "NA" if well else "80E18401"),
+        (
+            "Error Information",
+            "NA" if well else "node type=HBM, event state=Isolated Rows",
+        ),
+    ]
+
+
+def _common(chip: Chip) -> list[tuple[str, object]]:
+    return [
+        ("HBM Usage Rate(%)", 100 * chip.hbm_used_mb // HBM_TOTAL_MB),
+        ("Aicore Usage Rate(%)", chip.aicore_pct),
+        ("Aicore Freq(MHZ)", RATED_MHZ),
+        ("Aicore curFreq(MHZ)", RATED_MHZ if chip.aicore_pct else IDLE_MHZ),
+        ("Aicore Count", 20),
+        ("Temperature(C)", chip.temp_c),
+        ("NPU Real-time Power(W)", f"{chip.power_w:.1f}"),
+    ]
+
+
+def _usages(chip: Chip) -> list[tuple[str, object]]:
+    return [
+        ("HBM Capacity(MB)", HBM_TOTAL_MB),
+        ("HBM Usage Rate(%)", 100 * chip.hbm_used_mb // HBM_TOTAL_MB),
+        ("Aicore Usage Rate(%)", chip.aicore_pct),
+        ("Aicpu Usage Rate(%)", 0),
+        ("Ctrlcpu Usage Rate(%)", 2),
+        ("HBM Bandwidth Usage Rate(%)", chip.aicore_pct // 2),
+    ]
+
+
+def _ecc(chip: Chip) -> list[tuple[str, object]]:
+    rows = 0 if chip.health == "OK" else 16
+    return [
+        ("HBM Single Bit Error Count", 0),
+        ("HBM Double Bit Error Count", 0),
+        ("HBM Single Bit Aggregate Total Err Cnt", rows),
+        ("HBM Double Bit Aggregate Total Err Cnt", rows),
+        ("HBM Single Bit Isolated Pages Count", 0),
+        ("HBM Double Bit Isolated Pages Count", rows),
+    ]
+
+
+def _memory(chip: Chip) -> list[tuple[str, object]]:
+    return [
+        ("HBM Capacity(MB)", HBM_TOTAL_MB),
+        ("HBM Clock Speed(MHz)", 1600),
+        ("HBM Temperature(C)", chip.temp_c - 2),
+    ]
+
+
+_DETAILS: dict[str, Callable[[Chip], list[tuple[str, object]]]] = {
+    "health": _health,
+    "common": _common,
+    "usages": _usages,
+    "ecc": _ecc,
+    "memory": _memory,
+}
+
+
 def _chip_rows(chip: Chip) -> tuple[str, str]:
     bus = f"0000:{_BUS[chip.npu_id % len(_BUS)]}:00.0"
     first = (
@@ -102,8 +185,8 @@ def _usage(used: int, total: int) -> str:
     return f"{used:<5}/ {total}"
 
 
-def _pair(name: str, value: int) -> str:
-    return f"\t{name:<30} : {value}\n"
+def _pair(name: str, value: object, width: int = 30) -> str:
+    return f"\t{name:<{width}} : {value}\n"
 
 
 def _row(widths: Sequence[int], cells: Sequence[str]) -> str:

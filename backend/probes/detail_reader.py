@@ -27,6 +27,8 @@ def fields_of(answer: Answer, at: float, utc_offset_s: int = 0) -> Fields | None
     `at`: UTC epoch seconds of the answer; `utc_offset_s`: of the node's clock, for histories that print local
     time without their own "current time".
     """
+    if answer.kind == "unsupported":
+        return {}
     if answer.kind == "link_stat":
         return {"changes": _changes(answer, at, utc_offset_s)}
     reader = _READERS.get(answer.kind)

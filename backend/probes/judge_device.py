@@ -175,6 +175,8 @@ def _judge_hccs(findings: Findings, hccs: Hccs) -> None:
 
 def _judge_board_counters(findings: Findings, details: DeviceDetails) -> None:
     for rule, prefix in (
+        # isolated pages that grow announce the next ones
+        ("double_bit_growth", "ecc: HBM Double Bit "),
         ("pcie_errors", "pcie-err: "),
         ("die_link_errors", "sio-info: "),
         ("hccs_errors", "hccs: "),

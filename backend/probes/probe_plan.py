@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from backend.events import NodeNotReached, NodeObserved
 from backend.probes.npu_smi_info import parse
 from backend.translation import _
 
-MAX_FRAME_BYTES = 1 << 20  # the largest published table is 20 kB
-_HEADER = re.compile(rb"npudeck-probe v=1 t=(\d+) rc=(\d+) n=(\d+)\r?\n")
+MAX_FRAME_BYTES = 1 << 19  # the largest published table is 20 kB; probe.sh cuts at 256 KiB
+_HEADER = re.compile(rb"npudeck-probe v=1 t=(\d{1,12}) rc=(\d{1,5}) n=(\d{1,12})\r?\n")
+_DETAIL = re.compile(
+    rb"npudeck-probe v=2 t=(\d{1,12}) kind=([a-z_-]{1,30}) npu=([0-9.]{1,12}|-) chip=(\d{1,5}|-)"
+    rb" phy=(\d{1,5}|-|) rc=(\d{1,5}) n=(\d{1,12})\r?\n"
+)
+# How often each kind is asked for, in seconds, while a node is watched. A question costs the node some 0.1 s
+# of one core for each chip; the table of all cards comes between them at its own pace.
+DETAILS: Mapping[str, int] = MappingProxyType(
+    {
+        "health": 60,
+        "link": 30,
+        "host": 30,
+        "common": 60,
+        "ecc": 120,
+        "net_health": 120,
+        "link_stat": 120,
+        "stat": 120,
+        "hccs": 120,
+        "usages": 300,
+        "memory": 300,
+        "optical": 300,
+        "pcie-err": 600,
+        "sio-info": 600,
+        "versions": 1800,
+        "fec": 1800,
+        "tls": 1800,
+        "ip": 1800,
+        "lldp": 1800,
+    }
+)
+# a card that is not well by its row: its codes say why
+CODES: Mapping[str, int] = MappingProxyType({"health": 60})
 _NOT_FOUND = 127
 _TIMED_OUT = 124
 # exit status is the return code's low byte (npu-smi source: `exit(rc)`)
@@ -22,24 +55,74 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
-    """`at`: epoch seconds on the node's clock; `exit_code` of npu-smi; `size` of what it said, in bytes."""
+    """`at`: epoch seconds on the node's clock; `exit_code` of the tool; `size` of what it said, in bytes.
+
+    `kind` is "info" for the table of all cards. "pause" says nothing but that the next answer comes `pause_s`
+    later. `chip_id` is None where the layout has none (950), `phy_id` is the chip's number for hccn_tool.
+    """
 
     at: int
     exit_code: int
     size: int
+    kind: str = "info"
+    npu_id: int | None = None
+    chip_id: int | None = None
+    phy_id: int | None = None
+    pause_s: float = 0.0
 
 
-def probe_argv(script: str, interval_s: float, count: int) -> tuple[str, ...]:
-    """probe.sh, not installed: its text is an argument of `sh -c`. `count` 0 means until stdin ends."""
-    return ("sh", "-c", script, "probe.sh", f"{interval_s:g}", str(count))
+def probe_argv(
+    script: str, interval_s: float, count: int, kinds: Mapping[str, int] | None = None
+) -> tuple[str, ...]:
+    """probe.sh, not installed: its text is an argument of `sh -c`. `count` 0 means until stdin ends.
+
+    `kinds`: what is asked for beside the table of all cards, and how often (seconds).
+    """
+    asked = tuple(f"{kind}={every}" for kind, every in (kinds or {}).items())
+    return ("sh", "-c", script, "probe.sh", f"{interval_s:g}", str(count), *asked)
 
 
 def parse_header(line: bytes) -> FrameHeader | None:
     """None for anything else, such as a greeting that a login script prints."""
     match = _HEADER.fullmatch(line)
-    if match is None or int(match[3]) > MAX_FRAME_BYTES:
+    header = FrameHeader(int(match[1]), int(match[2]), int(match[3])) if match else _detail_header(line)
+    return None if header is None or header.size > MAX_FRAME_BYTES else header
+
+
+def _detail_header(line: bytes) -> FrameHeader | None:
+    match = _DETAIL.fullmatch(line)
+    if match is None:
         return None
-    return FrameHeader(int(match[1]), int(match[2]), int(match[3]))
+    at, kind, npu, chip, phy, code, size = (part.decode("ascii") for part in match.groups())
+    if kind == "pause":
+        return FrameHeader(int(at), int(code), int(size), kind, pause_s=_seconds(npu))
+    return FrameHeader(int(at), int(code), int(size), kind, _number(npu), _number(chip), _number(phy))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() else None
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def parse_frames(data: bytes) -> Iterator[tuple[FrameHeader, str]]:
+    """All whole frames in `data`, whatever stands between them."""
+    position = 0
+    while (start := data.find(b"npudeck-probe ", position)) >= 0:
+        end = data.find(b"\n", start, start + 300) + 1
+        header = parse_header(data[start:end]) if end else None
+        if header is None:
+            position = start + 1
+        elif end + header.size > len(data):
+            return
+        else:
+            position = end + header.size
+            yield header, data[end:position].decode("utf-8", "replace")
 
 
 def parse_frame(data: bytes) -> tuple[FrameHeader, str] | None:

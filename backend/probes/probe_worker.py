@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 
 from backend.clock import Clock, RealClock
@@ -12,14 +12,27 @@ from backend.events import Event, NodeNotReached, NodeObserved
 from backend.fleet.node_code_files import read_agent
 from backend.fleet.transport import Channel, Transport
 from backend.inventory import Node
-from backend.probes.probe_plan import judge_answer, parse_frame, parse_header, probe_argv
+from backend.probes.circumstances import Circumstances
+from backend.probes.node_record import NodeRecord
+from backend.probes.probe_plan import (
+    CODES,
+    DETAILS,
+    FrameHeader,
+    judge_answer,
+    parse_frame,
+    parse_frames,
+    parse_header,
+    probe_argv,
+)
 from backend.problems import NodeUnreachableError, NpudeckError
+from backend.state.node_details import NodeDetailed
 from backend.translation import _
 
 BACK_OFF_CAP_S = 15.0
 _NOISE_LINES = 200  # what a login script may print before the first frame
 
 Emit = Callable[[Event], None]
+Circumstanced = Callable[[float], Circumstances]  # from UTC epoch seconds
 
 
 async def observe_once(
@@ -41,6 +54,59 @@ async def observe_once(
     return judge_answer(node.name, clock.now(), took_ms, header.exit_code, said)
 
 
+async def examine(
+    transport: Transport,
+    node: Node,
+    timeout_s: float = 10.0,
+    *,
+    deep: bool = False,
+    deep_timeout_s: float = 120.0,
+    clock: Clock | None = None,
+    circumstances: Circumstanced | None = None,
+    record: NodeRecord | None = None,
+) -> tuple[NodeObserved | NodeNotReached, NodeDetailed | None]:
+    """One question, its answer and the judgement over it; never raises for what a node does or says.
+
+    Cards that are not well by their row are asked for their fault codes. `deep` asks everything else too,
+    which takes a node about 0.1 s for each chip and kind. `record` is what earlier rounds brought.
+    """
+    clock = clock or RealClock()
+    answer = await observe_once(transport, node, timeout_s, clock)
+    if isinstance(answer, NodeNotReached):
+        return answer, None
+    record = record or NodeRecord()
+    around = circumstances or _nothing_special(node)
+    detailed = record.judged(answer, around(clock.now()))
+    if deep or any(finding.rule == "health_word" for finding in detailed.findings):
+        limit_s = deep_timeout_s if deep else timeout_s
+        await _ask_details(transport, node, record, DETAILS if deep else CODES, limit_s, clock)
+        detailed = record.judged(answer, around(clock.now()))
+    return answer, detailed
+
+
+async def _ask_details(
+    transport: Transport,
+    node: Node,
+    record: NodeRecord,
+    kinds: Mapping[str, int],
+    timeout_s: float,
+    clock: Clock,
+) -> None:
+    """Take whatever comes. A node that is silent here has answered the first question: it only says less."""
+    try:
+        done = await transport.run(node, probe_argv(_script(), 0, 1, kinds), timeout_s=timeout_s)
+    except NpudeckError:
+        return
+    for header, said in parse_frames(done.stdout):
+        if header.kind != "info":
+            record.take(header, said, clock.now())
+
+
+def _nothing_special(node: Node) -> Circumstanced:
+    """No job, no lease: the node by itself."""
+    return lambda at: Circumstances(node.name, at, node.npus)
+
+
 async def observe(
     transport: Transport,
     node: Node,
@@ -49,17 +115,24 @@ async def observe(
     *,
     deadline_s: float = 10.0,
     clock: Clock | None = None,
+    detail: Callable[[NodeDetailed], None] | None = None,
+    circumstances: Circumstanced | None = None,
+    kinds: Mapping[str, int] = DETAILS,
 ) -> None:
     """Emit an observation about every `interval_s` seconds until cancelled.
+
+    With `detail` the slower questions are asked in the pauses, and it is called once in every pause with all
+    that is known and wrong.
 
     One command stays on the node and prints; where that does not work the node is asked anew each time. A
     node that is silent for `deadline_s` longer than it may is reported as not reached, and tried again
     after 1, 2, 4 … at most 15 s.
     """
     clock = clock or RealClock()
+    details = _Details(detail, circumstances or _nothing_special(node), kinds if detail else {}, clock)
     failures = 0
     while True:
-        watch = _Watch(transport, node, interval_s, deadline_s, emit, clock)
+        watch = _Watch(transport, node, interval_s, deadline_s, emit, clock, details)
         try:
             await watch.follow()
         except _Ended:
@@ -81,13 +154,50 @@ class _Ended(NodeUnreachableError):
     """The resident command or its link has ended, as opposed to a silence."""
 
 
+class _Details:
+    """What the slower questions brought; it outlives the command that asks them."""
+
+    def __init__(
+        self,
+        tell: Callable[[NodeDetailed], None] | None,
+        circumstances: Circumstanced,
+        kinds: Mapping[str, int],
+        clock: Clock,
+    ) -> None:
+        self.kinds = kinds
+        self._tell = tell
+        self._circumstances = circumstances
+        self._clock = clock
+        self._record = NodeRecord()
+        self._seen: NodeObserved | None = None
+
+    def take(self, header: FrameHeader, said: str) -> None:
+        self._record.take(header, said, self._clock.now())
+
+    def see(self, answer: NodeObserved | NodeNotReached) -> None:
+        if isinstance(answer, NodeObserved):
+            self._seen = answer
+
+    def tell(self) -> None:
+        if self._tell is not None and self._seen is not None:
+            self._tell(self._record.judged(self._seen, self._circumstances(self._clock.now())))
+
+
 class _Watch:
     """One life of the resident command. `frames` counts what it delivered."""
 
     def __init__(
-        self, transport: Transport, node: Node, interval_s: float, deadline_s: float, emit: Emit, clock: Clock
+        self,
+        transport: Transport,
+        node: Node,
+        interval_s: float,
+        deadline_s: float,
+        emit: Emit,
+        clock: Clock,
+        details: _Details,
     ) -> None:
         self.frames = 0
+        self._details = details
         self._transport = transport
         self._node = node
         self._interval_s = interval_s
@@ -97,23 +207,37 @@ class _Watch:
 
     async def follow(self) -> None:
         """Raises `NpudeckError` when the command or the link ends; never returns otherwise."""
-        argv = probe_argv(_script(), self._interval_s, 0)
+        argv = probe_argv(_script(), self._interval_s, 0, self._details.kinds)
         loop = asyncio.get_running_loop()
         asked = loop.time()
         channel = await self._transport.open(self._node, argv, timeout_s=self._deadline_s)
+        # the first answer is due at once, a later one after the pause that is made between them
+        pause = 0.0
         try:
             while True:
-                # the first answer is due at once, a later one after the pause that is made between them
-                pause = self._interval_s if self.frames else 0.0
-                exit_code, said = await self._frame(channel, pause + self._deadline_s)
+                header, said = await self._frame(channel, pause + self._deadline_s)
                 took_ms = max(0.0, loop.time() - asked - pause) * 1000
                 asked = loop.time()
-                self._emit(judge_answer(self._node.name, self._clock.now(), took_ms, exit_code, said))
-                self.frames += 1
+                pause = self._take(header, said, took_ms)
         finally:
             await channel.close()
 
-    async def _frame(self, channel: Channel, timeout_s: float) -> tuple[int, str]:
+    def _take(self, header: FrameHeader, said: str, took_ms: float) -> float:
+        """Take an answer in; returns the pause that the node makes before the next one, in seconds."""
+        if header.kind == "pause":
+            self._details.tell()
+            # its word for it, within what it was told
+            return min(header.pause_s, self._interval_s)
+        if header.kind != "info":
+            self._details.take(header, said)
+            return 0.0
+        answer = judge_answer(self._node.name, self._clock.now(), took_ms, header.exit_code, said)
+        self._details.see(answer)
+        self._emit(answer)
+        self.frames += 1
+        return 0.0 if self._details.kinds else self._interval_s
+
+    async def _frame(self, channel: Channel, timeout_s: float) -> tuple[FrameHeader, str]:
         try:
             async with asyncio.timeout(timeout_s):
                 return await _read_frame(channel)
@@ -124,14 +248,14 @@ class _Watch:
             raise _Ended(*error.problems) from error
 
 
-async def _read_frame(channel: Channel) -> tuple[int, str]:
+async def _read_frame(channel: Channel) -> tuple[FrameHeader, str]:
     for _line in range(_NOISE_LINES):
         line = await channel.readline()
         if not line:
             break
         if header := parse_header(line):
             said = await channel.readexactly(header.size)
-            return header.exit_code, said.decode("utf-8", "replace")
+            return header, said.decode("utf-8", "replace")
     raise NodeUnreachableError.because(_("the probe ended on the node"))
 
 

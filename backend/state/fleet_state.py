@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from backend.events import DeviceReading, Event, NodeNotReached, NodeObserved, ProcessReading
 from backend.inventory import Inventory, Node
 from backend.state.device_health import Level, Verdict, judge
+from backend.state.finding import Finding
+from backend.state.node_details import NodeDetailed
 from backend.translation import _
 
 STALE_AFTER_S = 30.0
@@ -29,6 +31,12 @@ class NodeView:
     unreachable_since: float | None = None
     reason: str = ""
     took_ms: float | None = None
+    details: NodeDetailed | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong by the last judgement, the worst first; none while the node is silent."""
+        return self.details.findings if self.details is not None and self.reachable else ()
 
     @property
     def reachable(self) -> bool | None:
@@ -48,7 +56,20 @@ class NodeView:
             count = len(self.devices) or self.expected_npus
             return (Verdict(Level.UNKNOWN, self.reason or _("not asked yet")),) * count
         gone = Verdict(Level.ALARM, _("the inventory expects this NPU, npu-smi does not list it"))
-        return tuple(judge(device) for device in self.devices) + (gone,) * self.missing
+        return tuple(map(self._verdict, self.devices)) + (gone,) * self.missing
+
+    def _verdict(self, device: DeviceReading) -> Verdict:
+        """The row's own verdict, or a worse finding; of equal ones the finding, which says more."""
+        verdict = judge(device)
+        mine = [
+            finding
+            for finding in self.findings
+            if (finding.npu_id, finding.chip_id) == (device.npu_id, device.chip_id)
+        ]
+        top = max(mine, key=lambda finding: finding.level, default=None)
+        if top is None or top.level.shown < verdict.level:
+            return verdict
+        return Verdict(top.level.shown, f"{top.what}: {top.why}" if top.why else top.what)
 
     @property
     def level(self) -> Level:
@@ -75,18 +96,16 @@ class FleetState:
     def of(cls, inventory: Inventory) -> FleetState:
         return cls({node.name: _blank(node) for node in inventory.nodes})
 
-    def apply(self, batch: Iterable[Event]) -> set[str]:
+    def apply(self, batch: Iterable[Event | NodeDetailed]) -> set[str]:
         """Take in what was seen; answer the names of the nodes whose view changed."""
         changed: set[str] = set()
         for event in batch:
-            if not isinstance(event, NodeObserved | NodeNotReached):
+            if not isinstance(event, NodeObserved | NodeNotReached | NodeDetailed):
                 continue
             before = self.nodes.get(event.node)
             if before is None:
                 continue
-            after = (
-                _observed(before, event) if isinstance(event, NodeObserved) else _not_reached(before, event)
-            )
+            after = _after(before, event)
             if after != before:
                 self.nodes[event.node] = after
                 changed.add(event.node)
@@ -116,6 +135,14 @@ def _blank(node: Node) -> NodeView:
     return NodeView(node.name, node.npus)
 
 
+def _after(before: NodeView, event: NodeObserved | NodeNotReached | NodeDetailed) -> NodeView:
+    if isinstance(event, NodeObserved):
+        return _observed(before, event)
+    if isinstance(event, NodeNotReached):
+        return _not_reached(before, event)
+    return replace(before, details=event)
+
+
 def _observed(before: NodeView, event: NodeObserved) -> NodeView:
     return NodeView(
         before.name,
@@ -127,6 +154,7 @@ def _observed(before: NodeView, event: NodeObserved) -> NodeView:
         None,
         "",
         event.took_ms,
+        before.details,
     )
 
 

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from backend.cli import health_rounds
+from backend.cli.health_findings import lines
 from backend.cli.health_report import exit_code, fleet_of, summary, to_json, to_rows
 from backend.cli.main import main
 from backend.events import DeviceReading, Event, NodeNotReached, NodeObserved, ProcessReading
 from backend.inventory import Inventory, Node
+from backend.state.device_health import Level
+from backend.state.finding import Finding
 from backend.state.fleet_state import FleetState
+from backend.state.node_details import HostDetails, NodeDetailed
 
 WELL = DeviceReading(0, 0, None, "910B3", "OK", 90.2, 45, 0, 0, "0000:C1:00.0", 12, 0, 0, 3400, 65536)
 NAMES = ("n01", "n02", "n03", "n04")
@@ -105,10 +109,14 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     )
     answers = {event.node: event for event in MIXED}
 
-    async def observe_once(transport: Any, node: Node, timeout_s: float) -> Event:
+    async def observe_once(transport: Any, node: Node, timeout_s: float, clock: Any) -> Event:
         return answers[node.name]
 
-    monkeypatch.setattr("backend.cli.health_rounds.observe_once", observe_once)
+    async def nothing_more(*arguments: Any) -> None:
+        """The nodes print a row and no more."""
+
+    monkeypatch.setattr("backend.probes.probe_worker.observe_once", observe_once)
+    monkeypatch.setattr("backend.probes.probe_worker._ask_details", nothing_more)
     return ["-i", str(path), "health"]
 
 
@@ -152,3 +160,68 @@ def test_wrong_words(scripted: list[str], capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as ended:
         main([*scripted, "--interval", "0"])
     assert ended.value.code == 2
+
+
+ROWS = "fault 80E18402: \x1b[31m64 rows"
+BAD = Finding(
+    "fault_code", Level.CRITICAL, "n01", 1, 0, ROWS, "SeparateNPU", "replace it", since=3.0, code="80E18402"
+)
+AWAY = Finding("missing_npu", Level.ALARM, "n01", None, None, "1 NPU is missing", "", "look", 4.0)
+DIFFERS = Finding("driver_differs", Level.WARNING, "", None, None, "driver 24.1: n01; 23.0: n02", "", "", 5.0)
+
+
+def with_findings() -> FleetState:
+    host = HostDetails(cpus=192, versions={"driver": "24.1"})
+    state = fleet(seen("n01", WELL, SECOND), names=("n01",))
+    state.apply([NodeDetailed("n01", 5.0, (), host, (BAD, AWAY))])
+    return state
+
+
+def test_findings_in_json_stand_where_they_belong() -> None:
+    value = json.loads(json.dumps(to_json("lab", 5.0, with_findings(), (DIFFERS,))))
+    assert [one["rule"] for one in value["findings"]] == ["driver_differs"]
+    [node] = value["nodes"]
+    assert [one["rule"] for one in node["findings"]] == ["missing_npu"]
+    assert node["host"]["versions"] == {"driver": "24.1"}
+    well, ill = node["devices"]
+    assert (well["level"], well["findings"]) == ("well", [])
+    assert ill["level"] == "critical"
+    assert ill["findings"] == [
+        {
+            "rule": "fault_code",
+            "level": "critical",
+            "what": "fault 80E18402: \x1b[31m64 rows",
+            "why": "SeparateNPU",
+            "fix": "replace it",
+            "since": 3.0,
+            "code": "80E18402",
+        }
+    ]
+
+
+def test_findings_in_text_say_what_since_when_and_what_to_do() -> None:
+    said = lines(with_findings(), (DIFFERS,), 5.0)
+    assert [line.split()[0] for line in said] == ["critical", "alarm", "warning"]
+    assert said[0].startswith(
+        "critical  n01 NPU 1 chip 0: fault 80E18402: \u241b[31m64 rows (SeparateNPU); since "
+    )
+    assert said[0].endswith("; replace it")
+    assert said[1].startswith("alarm  n01: 1 NPU is missing; since ")
+    assert said[2].startswith("warning  fleet: driver 24.1: n01; 23.0: n02; since ")
+
+
+def test_an_old_trouble_has_its_date() -> None:
+    now = 10 * 86400.0
+    [line] = lines(fleet(names=()), [replace(DIFFERS, since=now - 86400.0)], now)
+    assert "since 1970-01-" in line
+
+
+def test_findings_decide_the_exit_code() -> None:
+    assert exit_code(with_findings()) == 1
+    assert exit_code(fleet(seen("n01", WELL, SECOND), names=("n01",)), (DIFFERS,)) == 1
+
+
+def test_command_says_the_reasons(scripted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*scripted, "n02"]) == 1
+    out = capsys.readouterr().out
+    assert "alarm  n02 NPU 1 chip 0: npu-smi reports Alarm; since " in out

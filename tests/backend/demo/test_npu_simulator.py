@@ -150,3 +150,21 @@ def test_paths_with_blanks(tmp_path: Path) -> None:
     folder.mkdir()
     assert ask_simulator(folder, "info").returncode == 0
     shutil.rmtree(folder)
+
+
+def test_details_are_what_the_parser_of_the_product_reads(tmp_path: Path) -> None:
+    recognise = pytest.importorskip("backend.probes.recognise")
+    for kind in ("health", "common", "usages", "ecc", "memory"):
+        [answer] = recognise.read(ask_simulator(tmp_path, "info", "-t", kind, "-i", "1", "-c", "0").stdout)
+        assert answer.kind == kind
+        assert answer.values
+        [whole] = recognise.read(ask_simulator(tmp_path, "info", "-t", kind, "-i", "1").stdout)
+        assert (whole.kind, whole.npu_id, whole.chip_id) == (kind, 1, 0)
+    [answer] = recognise.read(ask_simulator(tmp_path, "info", "-t", "hccs", "-i", "1", "-c", "0").stdout)
+    assert (answer.kind, answer.values) == ("unsupported", {"query": "hccs"})
+
+
+def test_a_card_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    done = ask_simulator(tmp_path, "info", "-t", "health", "-i", "99")
+    assert done.returncode == 1
+    assert done.stdout.startswith("Invalid card id.")

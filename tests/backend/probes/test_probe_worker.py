@@ -15,8 +15,11 @@ from backend.events import Event, NodeNotReached, NodeObserved
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.probes import probe_worker
-from backend.probes.probe_worker import observe, observe_once
+from backend.probes.circumstances import Circumstances
+from backend.probes.probe_worker import examine, observe, observe_once
 from backend.problems import HostKeyError, NodeError, NodeUnreachableError
+from backend.state.device_health import Level
+from backend.state.node_details import NodeDetailed
 
 NODE = Node("n01", "n01", "n01", 8, "/w")
 TABLE = "| npu-smi 24.1.0   Version: 24.1.0   |"
@@ -58,12 +61,14 @@ class Here:
         self.fault: NodeError | None = None
         self.resident = True
         self.opened: list[Pipe] = []
+        self.asked: list[Sequence[str]] = []
 
     async def run(
         self, node: Node, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 15.0
     ) -> Completed:
         if self.fault:
             raise self.fault
+        self.asked.append(argv)
         process = await self._start(argv)
         try:
             out, err = await process.communicate()
@@ -206,3 +211,90 @@ async def test_single_questions_where_nothing_may_stay(here: Here) -> None:
     await watched.until(NodeObserved, 3)
     await watched.end()
     assert len(here.opened) >= 3
+
+
+ONE_CARD = """\
+cat <<END
+| npu-smi 24.1.0   Version: 24.1.0   |
+| NPU   Name    | Health  | Power(W)    Temp(C)           Hugepages-Usage(page) |
+| Chip          | Bus-Id  | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)         |
++===============+=========+=====================================================+
+| 0     910B3   | WORD    | 97.5        41                0    / 0              |
+| 0             | NA      | 7           0    / 0          3316 / 65536          |
+END"""
+TALKING = f"""\
+case "$*" in
+info) {ONE_CARD}
+;;
+"info -m") echo "NPU ID Chip ID Chip Logic ID Chip Name"; echo "0 0 0 Ascend 910B3" ;;
+*health*) echo "Health Status : WORD"; echo "Error Code : CODE"; echo "Error Information : odd" ;;
+*ecc*) echo "HBM Double Bit Isolated Pages Count : 64" ;;
+*) echo "This device does not support querying that." ;;
+esac"""
+
+
+def talking(folder: Path, word: str, code: str = "NA") -> None:
+    tool(folder, TALKING.replace("WORD", word).replace("CODE", code))
+
+
+async def test_a_card_that_is_not_well_is_asked_for_its_codes(here: Here, tmp_path: Path) -> None:
+    talking(tmp_path, "Alarm", "80E3A203")
+    node = Node("n01", "n01", "n01", 1, "/w")
+    seen, detailed = await examine(here, node, clock=SteppedClock(77.0))
+    assert isinstance(seen, NodeObserved)
+    assert detailed is not None
+    assert [(one.rule, one.level, one.code, one.since) for one in detailed.findings] == [
+        ("health_word", Level.ALARM, "", 77.0),
+        ("fault_code", Level.ALARM, "80E3A203", 77.0),
+    ]
+    assert len(here.asked) == 2
+
+
+async def test_a_card_that_is_well_is_asked_no_more_unless_deeply(here: Here, tmp_path: Path) -> None:
+    talking(tmp_path, "OK")
+    node = Node("n01", "n01", "n01", 1, "/w")
+    _seen, detailed = await examine(here, node)
+    assert detailed is not None
+    assert detailed.findings == ()
+    assert len(here.asked) == 1
+    _seen, detailed = await examine(here, node, deep=True)
+    assert detailed is not None
+    assert [one.rule for one in detailed.findings] == ["hbm_rows_isolated"]
+    assert detailed.host is not None
+    assert detailed.host.cpus
+
+
+async def test_a_node_that_is_silent_is_not_judged(here: Here, tmp_path: Path) -> None:
+    tool(tmp_path, "exit 127")
+    seen, detailed = await examine(here, NODE)
+    assert isinstance(seen, NodeNotReached)
+    assert detailed is None
+
+
+async def test_details_come_in_the_pauses(here: Here, tmp_path: Path) -> None:
+    talking(tmp_path, "OK")
+    told: list[NodeDetailed] = []
+    events: list[Event] = []
+    node = Node("n01", "n01", "n01", 1, "/w")
+    watch = observe(
+        here,
+        node,
+        0.2,
+        events.append,
+        detail=told.append,
+        kinds={"ecc": 0},
+        circumstances=lambda at: Circumstances("n01", at, 1),
+    )
+    task = asyncio.create_task(watch)
+    async with asyncio.timeout(20):
+        while not any(detailed.findings for detailed in told) or len(events) < 3:
+            assert not task.done()
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [one.rule for one in told[-1].findings] == ["hbm_rows_isolated"]
+    assert all(isinstance(event, NodeObserved) for event in events)
+    # what the node slept is no time that it took
+    assert all(event.took_ms < 5000 for event in events if isinstance(event, NodeObserved))
+    assert len(here.opened) == 1

@@ -5,7 +5,9 @@ from dataclasses import replace
 from backend.events import DeviceReading, NodeNotReached, NodeObserved
 from backend.inventory import Inventory, Node
 from backend.state.device_health import Level, judge
+from backend.state.finding import Finding
 from backend.state.fleet_state import FleetState
+from backend.state.node_details import NodeDetailed
 
 DEVICE = DeviceReading(0, 0, None, "910B3", "OK", 90.0, 45, 0, 0, "0000:C1:00.0", 0, 0, 0, 2900, 65536)
 FLEET = Inventory("lab", tuple(Node(name, name, name, 2, "/w") for name in ("n1", "n2", "n3")), "/shared")
@@ -57,3 +59,38 @@ def test_judgement_of_words_and_heat() -> None:
     assert judge(replace(DEVICE, temp_c=90)).level is Level.WARNING
     assert judge(replace(DEVICE, temp_c=110)).level is Level.ALARM
     assert judge(replace(DEVICE, health="Alarm", temp_c=90)).level is Level.ALARM
+
+
+def detailed(node: str, *findings: Finding) -> NodeDetailed:
+    return NodeDetailed(node, 1.0, (), None, findings)
+
+
+def test_findings_make_a_chip_worse_and_never_better() -> None:
+    state = FleetState.of(FLEET)
+    other = replace(DEVICE, npu_id=1, health="Alarm")
+    state.apply([seen("n1", 1.0, DEVICE, other)])
+    hot = Finding("optics", Level.WARNING, "n1", 0, 0, "dark optics", "Rx Los Flag is raised")
+    mild = Finding("optics", Level.WARNING, "n1", 1, 0, "dark optics")
+    assert state.apply([detailed("n1", hot, mild)]) == {"n1"}
+    first, second = state.nodes["n1"].verdicts()
+    assert (first.level, first.sentence) == (Level.WARNING, "dark optics: Rx Los Flag is raised")
+    assert (second.level, second.sentence) == (Level.ALARM, "npu-smi reports Alarm")
+
+
+def test_critical_is_an_alarm_of_the_grid_and_unknown_is_not_well() -> None:
+    state = FleetState.of(FLEET)
+    state.apply([seen("n1", 1.0, DEVICE, replace(DEVICE, npu_id=1))])
+    gone = Finding("fault_code", Level.CRITICAL, "n1", 0, 0, "fault")
+    silent = Finding("no_answer", Level.UNKNOWN, "n1", 1, 0, "no answer about: ecc")
+    state.apply([detailed("n1", gone, silent)])
+    assert [verdict.level for verdict in state.nodes["n1"].verdicts()] == [Level.ALARM, Level.UNKNOWN]
+    assert state.counts().well == 0
+
+
+def test_a_silent_node_has_no_findings() -> None:
+    state = FleetState.of(FLEET)
+    state.apply([seen("n1", 1.0, DEVICE), detailed("n1", Finding("heat", Level.ALARM, "n1", 0, 0, "hot"))])
+    assert state.nodes["n1"].findings
+    state.apply([NodeNotReached("n1", 2.0, "cut")])
+    assert state.nodes["n1"].findings == ()
+    assert state.nodes["n1"].level is Level.UNKNOWN

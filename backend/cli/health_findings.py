@@ -1,0 +1,82 @@
+"""What is wrong, since when and what to do, as `npudeck health` says it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from backend.cli.visible_text import visible
+from backend.events import DeviceReading
+from backend.probes.judge_fleet import judge_fleet
+from backend.state.device_health import Level
+from backend.state.finding import Finding, carry_since, level_word
+from backend.state.fleet_state import FleetState, NodeView
+from backend.translation import _
+
+_DAY_S = 86400.0
+
+
+def fleet_findings(fleet: FleetState, at: float, before: Iterable[Finding] = ()) -> tuple[Finding, ...]:
+    """What differs between the nodes; what was found `before` keeps its time."""
+    details = [view.details for view in fleet.nodes.values() if view.details and view.reachable]
+    return carry_since(before, judge_fleet(details, at))
+
+
+def of_device(view: NodeView, device: DeviceReading) -> tuple[Finding, ...]:
+    """The findings of one chip, the worst first."""
+    key = (device.npu_id, device.chip_id)
+    return tuple(finding for finding in view.findings if (finding.npu_id, finding.chip_id) == key)
+
+
+def of_node(view: NodeView) -> tuple[Finding, ...]:
+    """The findings of the node as a whole, such as cards that are not there."""
+    return tuple(finding for finding in view.findings if finding.npu_id is None)
+
+
+def level_of(level: Level, findings: Iterable[Finding]) -> str:
+    """The level of a chip in words: a finding may be critical where the grid has only alarm."""
+    return level_word(max((finding.level for finding in findings), default=level))
+
+
+def lines(fleet: FleetState, more: Iterable[Finding], at: float) -> list[str]:
+    """One line a finding, the worst first: where, what, why, since when, what to do."""
+    found = [finding for view in fleet.nodes.values() for finding in view.findings]
+    found += more
+    return [_line(finding, at) for finding in sorted(found, key=lambda finding: -finding.level)]
+
+
+def _line(finding: Finding, at: float) -> str:
+    text = f"{level_word(finding.level)}  {_place(finding)}: {finding.what}"
+    if finding.why:
+        text += f" ({finding.why})"
+    text += "; " + _("since {time}").format(time=_moment(finding.since, at))
+    return visible(f"{text}; {finding.fix}" if finding.fix else text)
+
+
+def _place(finding: Finding) -> str:
+    if not finding.node:
+        return _("fleet")
+    if finding.npu_id is None:
+        return finding.node
+    return _("{node} NPU {npu} chip {chip}").format(
+        node=finding.node, npu=finding.npu_id, chip=finding.chip_id
+    )
+
+
+def _moment(since: float, at: float) -> str:
+    """The bastion's local time; with its date when that is not clear."""
+    try:
+        local = time.localtime(since)
+    except (OverflowError, ValueError, OSError):
+        return "?"
+    return time.strftime("%H:%M:%S" if 0 <= at - since < _DAY_S / 2 else "%Y-%m-%d %H:%M:%S", local)
+
+
+def to_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Without the place, which the surrounding object says."""
+    found = [finding.to_json() for finding in findings]
+    for entry in found:
+        for name in ("node", "npu_id", "chip_id"):
+            del entry[name]
+    return found
