@@ -18,7 +18,8 @@ SELF_CHECK = "--self-check"
 def main(argv: List[str]) -> int:
     """Run `TASK job.json` and answer the exit status: 0, or 1 after one JSON line on stderr.
 
-    `train` answers what launcher.run does, `train-rank` what train.run_rank does. `--self-check` imports what it can and says so.
+    `train` answers what launcher.run does, `train-rank` what train.run_rank does. `--self-check` imports what
+    it can and says so.
     """
     for stream in (sys.stdout, sys.stderr):
         # A file's name may be of any bytes, and a node's locale of any kind.

@@ -51,7 +51,7 @@ def run_rank(job_json: Dict[str, Any]) -> int:
         _say_all(log_lines.layout_lines(job))
     groups = join(grid, accelerator.backend)
     try:
-        end = _train(job, grid, groups, accelerator.device)
+        end = train_from_start(job, grid, groups, accelerator.device)
         dist.barrier()
     except OtherRankFailed:
         return LOST_PEER_STATUS
@@ -75,7 +75,9 @@ class _Ready:
     source: Optional[BatchSource]
 
 
-def _train(job: TrainJob, grid: Grid, groups: Groups, device: torch.device) -> End:
+def train_from_start(job: TrainJob, grid: Grid, groups: Groups, device: torch.device) -> End:
+    """The run of one rank that has joined the others. Raises JobError, and OtherRankFailed where another rank
+    has raised one before the first iteration."""
     resumed = agree_on_start(job, device)
     ready = on_all_ranks(lambda: _get_ready(job, grid, groups, device, resumed), device)
     start, replica = ready.start, ready.replica
