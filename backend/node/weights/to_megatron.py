@@ -117,13 +117,13 @@ def _dtype_notes(job: ConversionJob, model: Model, source: HfFolder, dtype: str)
     widest = stored[-1] if stored else model.dtype
     name = HF_NAMES[dtype]
     if job.dtype is None and widest not in (None, dtype):
-        text = _("tensors are stored as {stored}, config.json says {name}, and they are written so")
+        text = _("tensors are stored as {stored} and are written as {name}, as config.json says")
         note = text.format(stored=", ".join(HF_NAMES.get(one, one) for one in stored), name=name)
-        return [note if _fits(str(widest), dtype) else note + _(": some values lose digits")]
+        return [note if _fits(str(widest), dtype) else note + _(": values may lose digits")]
     own = model.dtype if model.dtype is not None else widest
     if own in (None, dtype) or _fits(str(own), dtype):
         return []
-    text = _("the model is {own} and is written as {name}: some values lose digits")
+    text = _("the model is {own} and is written as {name}: values may lose digits")
     return [text.format(own=HF_NAMES.get(str(own), own), name=name)]
 
 

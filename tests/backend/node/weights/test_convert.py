@@ -132,7 +132,7 @@ def test_the_manifest_says_what_the_tree_does_not(model: Path, tmp_path: Path) -
 
 def test_a_narrower_dtype_is_said(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     convert.run(job_for(model, tmp_path / "tree", dtype="fp16"))
-    assert "some values lose digits" in capsys.readouterr().out
+    assert "values may lose digits" in capsys.readouterr().out
     assert shards.load_rank(str(tmp_path / "tree"), 0, 0, 2, 2)[
         "decoder.layers.0.input_layernorm.weight"
     ].dtype == (torch.float16)

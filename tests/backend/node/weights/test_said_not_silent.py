@@ -143,12 +143,12 @@ def test_halves_of_an_adapter_that_differ_between_ranks(
         (
             "fp32",
             "bfloat16",
-            "tensors are stored as float32, config.json says bfloat16, and they are written so:",
+            "tensors are stored as float32 and are written as bfloat16, as config.json says:",
         ),
         (
             "bf16",
             "float32",
-            "tensors are stored as bfloat16, config.json says float32, and they are written so",
+            "tensors are stored as bfloat16 and are written as float32, as config.json says",
         ),
         ("bf16", "bfloat16", ""),
     ],

@@ -139,7 +139,7 @@ def test_a_lossy_cast_is_counted_and_said(tmp_path: Path) -> None:
     )
     outcome, notes = convert(model, tmp_path / "tree", dtype="bf16")
     assert outcome.manifest["counts"]["lost_values"] == 4
-    assert notes[0] == "the model is float32 and is written as bfloat16: some values lose digits"
+    assert notes[0] == "the model is float32 and is written as bfloat16: values may lose digits"
     assert notes[1].startswith("4 values lose digits in the cast, in 2 tensors")
 
 
@@ -148,8 +148,8 @@ def test_weights_wider_than_their_config_are_said(tmp_path: Path) -> None:
     model = with_values(tmp_path / "hf", "fp32", {"model.norm.weight": norm}, torch_dtype="bfloat16")
     _outcome, notes = convert(model, tmp_path / "tree")
     assert notes == [
-        "tensors are stored as float32, config.json says bfloat16, and they are written so: some values lose "
-        "digits",
+        "tensors are stored as float32 and are written as bfloat16, as config.json says: "
+        "values may lose digits",
         "16 values lose digits in the cast, in 1 tensor",
     ]
 
