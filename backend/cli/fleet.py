@@ -8,7 +8,7 @@ import importlib
 from backend.cli.arguments import Commands
 from backend.translation import _
 
-_PARTS = ("init", "trust", "list", "show", "drain", "run", "lease")
+_PARTS = ("init", "trust", "list", "show", "drain", "run", "lease", "push")
 
 
 def register(commands: Commands) -> None:

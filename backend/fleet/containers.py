@@ -14,13 +14,15 @@ def in_container(
     working_directory: str | None = None,
     *,
     interactive: bool = False,
+    as_root: bool = False,
 ) -> tuple[str, ...]:
-    """The argv that runs `argv` in the container, as its user; `interactive` passes stdin on.
+    """The argv that runs `argv` in the container, as its user or as root; `interactive` passes stdin on.
 
     `docker exec` passes no signals and its process may end before the command does: whatever shall
     live on runs under job.sh.
     """
-    options = ["docker", "exec", "-u", container.user, "-w", working_directory or container.work_directory]
+    user = "0" if as_root else container.user
+    options = ["docker", "exec", "-u", user, "-w", working_directory or container.work_directory]
     if interactive:
         options.append("-i")
     for name, value in environment:

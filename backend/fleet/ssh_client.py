@@ -85,6 +85,20 @@ class SshTransport:
         process.stdin.write_eof()
         return process
 
+    async def sftp(self, node: Node, *, timeout_s: float = 30.0) -> asyncssh.SFTPClient:
+        """A file transfer session, which the caller ends. The deadline is for its start."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await (await self._link(node).connection()).start_sftp_client()
+        except TimeoutError as error:
+            raise _late(node, timeout_s) from error
+        except (asyncssh.ChannelOpenError, asyncssh.SFTPError) as error:
+            what = _("the node takes no files over SFTP: {error}").format(error=error.reason)
+            fix = _("its sshd_config needs a line such as: Subsystem sftp internal-sftp")
+            raise NodeError(Problem(node.name, Severity.ERROR, what, "", fix)) from error
+        except (OSError, asyncssh.Error) as error:
+            raise lost(node.name, _("the link was lost: {error}").format(error=error)) from error
+
     async def close(self) -> None:
         """End every connection and every attempt; the transport is of no use afterwards."""
         self._closed = True

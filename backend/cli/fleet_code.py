@@ -1,0 +1,88 @@
+"""`npudeck fleet code`: the same code everywhere? Package, edited files, commits of the sources."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from backend.cli.diagnostics import printable, say_problem
+from backend.cli.fleet_selection import chosen_names, nodes_of, open_fleet
+from backend.cli.output import print_json, print_line, print_table
+from backend.fleet.code_script import CodeThere
+from backend.fleet.code_worker import code_folder, look
+from backend.fleet.connect_client import connect_inside
+from backend.fleet.fan_out import fan_out
+from backend.fleet.gather import by_equality
+from backend.fleet.node_sets import folded
+from backend.problems import NpudeckError
+from backend.translation import _
+
+_DEADLINE_S = 330.0
+
+
+async def compare(arguments: argparse.Namespace) -> int:
+    """See `fleet_push`, which declares it."""
+    inventory = open_fleet(arguments)
+    nodes = nodes_of(chosen_names(arguments.nodes, inventory), inventory)
+    transport = connect_inside(inventory)
+    try:
+        answers = await fan_out(
+            nodes, lambda node: look(transport, node, code_folder(inventory, node)), deadline_s=_DEADLINE_S
+        )
+    finally:
+        await transport.close()
+    found = {name: answer for name, answer in answers.items() if isinstance(answer, CodeThere)}
+    errors = {name: answer for name, answer in answers.items() if isinstance(answer, NpudeckError)}
+    groups = by_equality(found)
+    if arguments.json:
+        print_json(_to_json(groups, errors))
+    else:
+        _print(groups)
+        for error in errors.values():
+            for problem in error.problems:
+                say_problem(problem)
+    if errors:
+        return 4
+    return int(len(groups) > 1 or any(code.missing for _names, code in groups))
+
+
+def _print(groups: list[tuple[tuple[str, ...], CodeThere]]) -> None:
+    rows = []
+    for names, code in groups:
+        commits = ", ".join(f"{name} {commit[:9]}{_mark(commit)}" for name, commit in code.commits)
+        remark = _("lacks {names}").format(names=", ".join(code.missing)) if code.missing else ""
+        if code.changed_count:
+            remark = _("{count} files edited").format(count=code.changed_count)
+        rows.append((folded(names), code.package or "-", commits, remark))
+    columns = (_("NODES"), _("PACKAGE"), _("COMMITS"), _("REMARK"))
+    print_table(columns, [tuple(map(printable, row)) for row in rows])
+    print_line()
+    if len(groups) == 1 and not groups[0][1].missing:
+        print_line(_("the same on all nodes"))
+    elif len(groups) > 1:
+        print_line(_("{count} different states: a run needs one").format(count=len(groups)))
+
+
+def _mark(commit: str) -> str:
+    return "+" if commit.endswith("+changed") else ""
+
+
+def _to_json(
+    groups: list[tuple[tuple[str, ...], CodeThere]], errors: dict[str, NpudeckError]
+) -> dict[str, Any]:
+    return {
+        "same": len(groups) == 1 and not errors,
+        "groups": [
+            {
+                "nodes": list(names),
+                "package": code.package,
+                "sha256": code.sha256,
+                "missing": list(code.missing),
+                "edited": list(code.changed),
+                "edited_count": code.changed_count,
+                "commits": dict(code.commits),
+            }
+            for names, code in groups
+        ],
+        "problems": [problem.to_json() for error in errors.values() for problem in error.problems],
+    }
