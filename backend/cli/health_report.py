@@ -145,8 +145,12 @@ def _node_json(view: NodeView) -> dict[str, Any]:
 
 def _device_json(view: NodeView, device: DeviceReading, verdict: Verdict) -> dict[str, Any]:
     findings = health_findings.of_device(view, device)
+    known = view.details.devices if view.details else ()
+    key = (device.npu_id, device.chip_id)
+    details = next((asdict(one) for one in known if (one.npu_id, one.chip_id) == key), None)
     return asdict(device) | {
         "level": health_findings.level_of(verdict.level, findings),
         "sentence": verdict.sentence,
         "findings": health_findings.to_json(findings),
+        "details": details,
     }

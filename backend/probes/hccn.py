@@ -42,8 +42,8 @@ def moment(text: str) -> str | None:
 
 def read_hccn(section: Section) -> Answer:
     """One answer; a section of which nothing can be read keeps its lines under `extra["error"]`."""
-    reader = _READERS.get(section.kind, _pairs)
-    answer = reader(section)
+    table = None if section.kind == "link_stat" else read_port_table(section)
+    answer = table or _READERS.get(section.kind, _pairs)(section)
     if answer.values or answer.extra:
         return answer
     said = " ".join(" ".join(section.lines).split())
@@ -71,6 +71,25 @@ def _pairs(section: Section) -> Answer:
             refusals.append(line.strip()[:200])
     extra = collected.extra(error=" ".join(refusals), rows=rows, again=again)
     return Answer(section.kind, section.device, None, collected.values, extra)
+
+
+def read_port_table(section: Section) -> Answer | None:
+    """A table of ports as a 950 prints many answers: the first row's values, all rows in `extra["rows"]`.
+
+    None when there is no such table. Its columns tell the kind where nothing else does.
+    """
+    rows: list[dict[str, Value]] = []
+    names: list[str] = []
+    for line in section.lines:
+        if not is_separator(line) and line.lstrip().startswith("|"):
+            names = _take_row(split_cells(line), names, rows)
+    if names[:1] != ["NPU"] or "UDie" not in names or not rows:
+        return None
+    kind = section.kind or next((kind for name, kind in _TABLE_KINDS if name in names), "ports")
+    npu = rows[0].get("NPU")
+    device = npu if isinstance(npu, int) and section.device is None else section.device
+    values = {name: value for name, value in rows[0].items() if name != "NPU"}
+    return Answer(kind, device, None, values, {"rows": rows} if len(rows) > 1 else {})
 
 
 def _take_row(cells: Sequence[str], names: list[str], rows: list[dict[str, Value]]) -> list[str]:
@@ -205,6 +224,7 @@ def _decimal(text: str) -> float | None:
         return None
 
 
+_TABLE_KINDS = (("rs_mode", "fec"), ("Speed", "speed"), ("snr", "serdes"), ("SNR", "serdes"))
 _READERS: dict[str, Callable[[Section], Answer]] = {
     "link": _link,
     "ub_connect": _link,

@@ -6,6 +6,8 @@ The code decides (MindCluster's handling levels; backend/catalog/fault_codes.tsv
 
 from __future__ import annotations
 
+import re
+
 from backend.catalog.fault_code import FaultCode, Handling
 from backend.catalog.fault_code_files import find_fault_code
 from backend.probes.circumstances import Findings
@@ -24,6 +26,9 @@ LEVELS: dict[Handling, Level] = {
 }
 # MindCluster leaves these alone, but they announce something: 16 isolated rows, overcurrent of the supply
 _SIGNS = {"80E18401": Level.WARNING, "80E21007": Level.WARNING}
+# `-t current-fault-event` of a 950 (Huawei npu-smi reference): warning, minor, major, critical
+_SEVERITY = re.compile(r"\bseverity\s*=\s*([0-3])\b")
+_SEVERITIES = (Level.WARNING, Level.WARNING, Level.ALARM, Level.CRITICAL)
 _ADVICE = {
     Handling.SUB_HEALTH: _("watch it; it may slow a job down"),
     Handling.RESTART_REQUEST: _("repeat the request; look at the job's own log first"),
@@ -35,23 +40,24 @@ _ADVICE = {
 }
 
 
-def level_of(code: str, entry: FaultCode | None) -> Level:
-    """WARNING for a code that nobody has published, or published without a level."""
+def level_of(code: str, entry: FaultCode | None, said: str = "") -> Level:
+    """The published handling level's; else the severity that a 950 says itself; else WARNING."""
     if code in _SIGNS:
         return _SIGNS[code]
-    if entry is None or entry.level is None:
-        return Level.WARNING
-    return LEVELS[entry.level]
+    if entry is not None and entry.level is not None:
+        return LEVELS[entry.level]
+    severity = _SEVERITY.search(said)
+    return _SEVERITIES[int(severity.group(1))] if severity else Level.WARNING
 
 
 def judge_codes(findings: Findings, codes: tuple[str, ...], texts: tuple[str, ...]) -> None:
     """One finding a code that matters; `texts`: what npu-smi itself says of them, in their order."""
     for index, code in enumerate(codes):
         entry = find_fault_code(code)
-        level = level_of(code, entry)
+        said = texts[index] if len(texts) == len(codes) else ""
+        level = level_of(code, entry, said)
         if level is Level.WELL:
             continue
-        said = texts[index] if len(texts) == len(codes) else ""
         meaning = (entry.meaning if entry else "") or said or _("no published meaning")
         handling = entry.level if entry else None
         if handling is None:

@@ -22,7 +22,7 @@ _MAPPING_COLUMNS = {
 }
 _MAPPING_NAME = re.compile("|".join(name.replace(" ", r"\s") for name in _MAPPING_COLUMNS))
 _LABEL = re.compile(r"(?:NPU|NIC|Phy-ID|DIE)\d{1,4}")
-_RELATION = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}")
+_RELATION = re.compile(r"[A-Za-z][A-Za-z0-9_/*-]{0,15}")
 _AFFINITY = re.compile(r"\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*")
 _WATCH_NAME = re.compile(r"[^()\s][^()]{0,30}\([^()]{1,10}\)")
 _ID = re.compile(r"[0-9]{1,9}")

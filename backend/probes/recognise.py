@@ -11,7 +11,7 @@ from typing import Any
 
 from backend.probes.answer import Answer
 from backend.probes.answer_sections import Section, sections_of
-from backend.probes.hccn import read_hccn
+from backend.probes.hccn import read_hccn, read_port_table
 from backend.probes.npu_smi_info import NpuSmiInfo, parse
 from backend.probes.npu_smi_layout import clean_lines, device_columns, is_device_header, process_columns
 from backend.probes.npu_smi_tables import read_list, read_mapping, read_topology, read_watch
@@ -71,7 +71,7 @@ def _read_section(section: Section) -> tuple[Answer, ...]:
         return (refused,)
     if section.hccn:
         return (read_hccn(section),)
-    special = read_version_file(section.lines) or _log(section.lines)
+    special = read_port_table(section) or read_version_file(section.lines) or _log(section.lines)
     if special is not None:
         return (special,)
     answers = read_values(section)

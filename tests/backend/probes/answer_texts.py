@@ -330,6 +330,11 @@ CASES: dict[str, tuple[str, Expected]] = {
     ),
     "fec": ("fec mode: rs FEC mode\n", answer("fec", None, None, {"fec mode": "rs FEC mode"})),
     "no fec": ("no FEC mode\n", answer("fec", None, None, {"fec mode": "no FEC mode"})),
+    "fec of a 950": (
+        "+-----+------+------+---------+\n| NPU | UDie | Port | rs_mode |\n+-----+------+------+---------+\n"
+        "| 3   | 0    | 4    | 128 T4  |\n+-----+------+------+---------+\n",
+        answer("fec", 3, None, {"UDie": 0, "Port": 4, "rs_mode": "128 T4"}),
+    ),
     "gateway": (
         "default gateway:192.0.2.1, Iface:eth3\n",
         answer("gateway", None, None, {"default gateway": "192.0.2.1", "Iface": "eth3"}),

@@ -163,6 +163,15 @@ def test_a_code_without_public_meaning_has_the_tools_own() -> None:
     assert finding.what == "fault DEADBEEF: heart beat lost"
 
 
+@pytest.mark.parametrize(
+    ("severity", "level"), [(0, Level.WARNING), (1, Level.WARNING), (2, Level.ALARM), (3, Level.CRITICAL)]
+)
+def test_a_code_that_is_not_published_has_the_severity_that_a_950_says(severity: int, level: Level) -> None:
+    text = f"event id=0xDEADBEEF, severity={severity}, node type ex=215"
+    found = judged(details=replace(FINE, codes=("DEADBEEF",), code_texts=(text,)))
+    assert [finding.level for finding in found] == [level]
+
+
 def test_a_word_says_its_codes() -> None:
     found = judged(replace(WELL, health="Alarm"), replace(FINE, codes=("A4025021", "8C084E00")))
     assert [(one.rule, one.level) for one in found] == [
