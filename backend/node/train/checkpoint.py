@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, Dict, List, Sequence
 
@@ -71,8 +72,9 @@ class Checkpoints:
             shards.iteration_directory(job.save_directory, iteration),
             shards.rank_directory_name(grid.tp_rank, grid.pp_rank, grid.pp),
         )
-        # Of this run's own rank, killed while it wrote.
-        durable.remove_leftovers(os.path.join(folder, RANK_FILE), ours_alone=True)
+        with contextlib.suppress(OSError):  # The write will say it.
+            # Of this run's own rank, killed while it wrote.
+            durable.remove_leftovers(os.path.join(folder, RANK_FILE), ours_alone=True)
         place = (grid.tp_rank, grid.pp_rank, grid.tp, grid.pp)
         shards.save_rank(job.save_directory, iteration, *place, replica.state(), _on_cpu(extra), args)
 

@@ -13,7 +13,7 @@ from gettext import gettext as _
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from backend.node import durable
-from backend.node.job_lines import JobError
+from backend.node.job_lines import JobError, StorageError
 from backend.node.weights.safe_load import load_tensors
 from backend.node.weights.tree_folder import RANK_FILE, TRACKER
 
@@ -149,9 +149,8 @@ def write_rank_file(
         durable.publish(path)
     except (OSError, RuntimeError) as error:
         # torch reports a full disk as a RuntimeError of its zip writer.
-        raise JobError(
-            "", _("cannot write {path}").format(path=path), str(error).partition("\n")[0]
-        ) from error
+        what, why = _("cannot write {path}").format(path=path), str(error).partition("\n")[0]
+        raise StorageError("save_directory", what, why) from error
 
 
 def publish(directory: str, iteration: int) -> None:
@@ -165,7 +164,9 @@ def publish(directory: str, iteration: int) -> None:
         # Megatron's converter writes the number without a newline, and so do we.
         durable.write_whole(path, str(iteration))
     except OSError as error:
-        raise JobError("", _("cannot write {path}").format(path=path), str(error)) from error
+        raise StorageError(
+            "save_directory", _("cannot write {path}").format(path=path), str(error)
+        ) from error
 
 
 def _tracker_text(directory: str) -> Optional[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -29,18 +30,23 @@ class Launched:
         self.lines.extend(iter(self.process.stdout.readline, ""))
 
     def ranks(self) -> dict[int, psutil.Process]:
+        """Those that are running."""
         found = {}
-        for child in psutil.Process(self.process.pid).children():
-            with_rank = child.environ().get("RANK")
-            if with_rank is not None:
-                found[int(with_rank)] = child
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    with_rank = child.environ().get("RANK")
+                    if with_rank is not None:
+                        found[int(with_rank)] = child
         return found
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + DEADLINE_S
         while not condition():
             assert time.monotonic() < deadline, "".join(self.lines)
-            assert self.process.poll() is None, "".join(self.lines)
+            if self.process.poll() is not None:
+                self._reader.join(timeout=DEADLINE_S)
+                assert condition(), "".join(self.lines)
             time.sleep(0.02)
 
     def wait_for_iteration(self) -> None:
