@@ -54,8 +54,7 @@ class Stage(nn.Module):
 
     The embedding and the head hold `vocab_rows` tokens from `first_row` on, padding included (any numbers on
     a stage in the middle). With `recomputes` the backward pass computes every layer anew from its input, and
-    keeps nothing else of it. Parameters are born without memory. Raises JobError for a model that is not
-    computed here.
+    keeps nothing else of it. Parameters are born without memory.
     """
 
     def __init__(

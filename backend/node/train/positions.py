@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from gettext import gettext as _
 from typing import NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor
 
-from backend.node.job_lines import JobError
 from backend.node.train.alibi import alibi_slopes, causal_alibi
 from backend.node.train.rotary import Rotation, make_rotation
 from backend.node.train.tensor_group import TensorRanks
@@ -24,10 +22,9 @@ class Places(NamedTuple):
 
 
 class Positions:
-    """Makes the tables of a length once. Raises JobError for positions that are not computed here."""
+    """Makes the tables of a length once. `shape` keeps the rules of `position_rules`."""
 
     def __init__(self, shape: Model, ranks: TensorRanks) -> None:
-        check_positions(shape)
         self._shape = shape
         self._ranks = ranks
         self._key: Optional[Tuple[int, torch.dtype, torch.device]] = None
@@ -50,29 +47,3 @@ class Positions:
         local = shape.heads // ranks.size
         slopes = alibi_slopes(shape.heads)[ranks.rank * local : (ranks.rank + 1) * local]
         return Places(None, causal_alibi(slopes, length, dtype, device))
-
-
-def check_positions(shape: Model) -> None:
-    """Raises JobError for positions that are not computed here."""
-    if shape.rope_scaling:
-        raise JobError(
-            "architecture.rope_scaling",
-            _("the native engine does not scale rotary positions"),
-            _("config.json says {scaling}").format(scaling=shape.rope_scaling),
-            _("train this model with another engine"),
-        )
-    is_alibi = shape.rope_theta == 0.0 and shape.table.has_alibi
-    if not shape.rope_theta > 0.0 and not is_alibi:
-        raise JobError(
-            "architecture.rope_theta",
-            _("must be above 0"),
-            _("{family} has a rotary embedding").format(family=shape.family),
-        )
-    if int(shape.head_dim * shape.rotary_percent) % 2:
-        raise JobError(
-            "architecture.head_dim",
-            _("{width} is no multiple of {unit}").format(
-                width=shape.head_dim, unit=round(2 / shape.rotary_percent)
-            ),
-            _("the rotary embedding turns pairs of elements"),
-        )

@@ -6,6 +6,7 @@ from gettext import gettext as _
 from typing import Tuple
 
 from backend.node.job_lines import JobError
+from backend.node.train.position_rules import check_positions
 from backend.node.train.train_job import DATA_KINDS, DECAY_STYLES, DEVICES, DTYPES, LORA_TARGETS, TrainJob
 
 _AT_LEAST_ONE = (
@@ -30,6 +31,7 @@ def check_job(job: TrainJob) -> None:
     _check_sizes(job)
     _check_choices(job)
     _check_shape(job)
+    check_positions(job.shape)
     _check_lora(job)
     _check_batch(job)
 

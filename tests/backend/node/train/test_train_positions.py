@@ -90,3 +90,33 @@ def test_tables_are_made_once_a_length(tmp_path: Path, rope_theta: float) -> Non
     table = longer.bias if rope_theta == 0.0 else longer.rotation.cos
     assert table.dtype == torch.bfloat16
     assert 12 in table.shape
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"rope_theta": 0.0}, "architecture.rope_theta"),
+        ({"rope_theta": -1.0}, "architecture.rope_theta"),
+        ({"family": "baichuan2", "rope_theta": -1.0}, "architecture.rope_theta"),
+        ({"family": "chatglm3", "head_dim": 6}, "architecture.head_dim"),
+    ],
+)
+def test_other_positions_are_refused(tmp_path: Path, changes: dict[str, Any], field: str) -> None:
+    from backend.node.job_lines import JobError
+    from backend.node.train.train_job_reader import read_train_job
+
+    with pytest.raises(JobError) as caught:
+        read_train_job(tiny_job(tmp_path, architecture=changes))
+    assert caught.value.field == field
+
+
+def test_scaled_positions_are_refused(tmp_path: Path) -> None:
+    from backend.node.job_lines import JobError
+    from backend.node.train.position_rules import check_positions
+    from backend.node.train.train_job_reader import read_train_job
+
+    shape = read_train_job(tiny_job(tmp_path)).shape
+    check_positions(shape)
+    with pytest.raises(JobError, match="does not scale") as caught:
+        check_positions(shape._replace(rope_scaling='{"type": "linear", "factor": 2}'))
+    assert caught.value.field == "architecture.rope_scaling"

@@ -78,35 +78,3 @@ def test_shards_of_a_tree_without_padding_are_taken(tmp_path: Path) -> None:
         assert replica.stage.first_row == first
         found = replica.state()["embedding.word_embeddings.weight"]
         assert torch.equal(found, whole["embedding.word_embeddings.weight"][first : first + rows])
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"rope_theta": 0.0}, "architecture.rope_theta"),
-        ({"rope_theta": -1.0}, "architecture.rope_theta"),
-        ({"family": "baichuan2", "rope_theta": -1.0}, "architecture.rope_theta"),
-        ({"family": "chatglm3", "head_dim": 6}, "architecture.head_dim"),
-    ],
-)
-def test_other_positions_are_refused(tmp_path: Path, changes: dict[str, Any], field: str) -> None:
-    from native_cases import whole_weights
-
-    from backend.node.job_lines import JobError
-
-    job = tiny_job(tmp_path, architecture=changes)
-    with pytest.raises(JobError) as caught:
-        replica_of(job, whole_weights(job["architecture"]), 0)
-    assert caught.value.field == field
-
-
-def test_scaled_positions_are_refused(tmp_path: Path) -> None:
-    from backend.node.job_lines import JobError
-    from backend.node.train.positions import check_positions
-    from backend.node.train.train_job_reader import read_train_job
-
-    shape = read_train_job(tiny_job(tmp_path)).shape
-    check_positions(shape)
-    with pytest.raises(JobError, match="does not scale") as caught:
-        check_positions(shape._replace(rope_scaling='{"type": "linear", "factor": 2}'))
-    assert caught.value.field == "architecture.rope_scaling"
