@@ -14,7 +14,20 @@ from backend.problems import Problem, Severity, UsageError
 from backend.translation import _
 from backend.version import VERSION
 
-GROUPS = ("demo", "fleet", "health", "launch", "runs", "train", "recipe", "models", "data", "weights", "parse")
+GROUPS = (
+    "demo",
+    "fleet",
+    "health",
+    "check",
+    "launch",
+    "runs",
+    "train",
+    "recipe",
+    "models",
+    "data",
+    "weights",
+    "parse",
+)
 
 OpenConsole = Callable[[argparse.Namespace], int]
 

@@ -2,16 +2,90 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from backend.engines.stages import NodeCommand, Site
-from backend.inventory import Container, Node
+from backend.inventory import Container
 from backend.problems import Problem, Severity
 from backend.recipes.fields import Recipe
 from backend.translation import _
 
 CONTROL_DEVICES = ("/dev/davinci_manager", "/dev/devmm_svm", "/dev/hisi_hdc")
-# driver and npu-smi must both be mounted
-DRIVER_MOUNTS = ("/usr/local/sbin/npu-smi", "/usr/local/dcmi", "/usr/local/Ascend/driver")
+# driver and npu-smi must both be mounted; the driver's installer puts npu-smi into one of two places
+NPU_SMI_PLACES = ("/usr/local/sbin/npu-smi", "/usr/local/bin/npu-smi")
+DRIVER_MOUNTS = ("/usr/local/dcmi", "/usr/local/Ascend/driver")
 HOME_OF_THE_IMAGE = "/home/ma-user"
+GUIDE_SHM_BYTES = 200 << 30
+_SIZE = re.compile(r"(\d{1,15})([bkmgt]?)b?", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRun:
+    """The container of one node: `npus` are the first so many; directories as the host names them."""
+
+    container: Container
+    work_directory: str
+    shared_directory: str
+    npus: int
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return (*(f"/dev/davinci{npu}" for npu in range(self.npus)), *CONTROL_DEVICES)
+
+    @property
+    def work_mounts(self) -> tuple[tuple[str, str], ...]:
+        """(outside, inside): the guide's mount, and what runs need to see under the host's own names."""
+        inside = self.container.work_directory
+        mounts = [(self.work_directory, inside)]
+        if inside.rstrip("/") != self.work_directory.rstrip("/"):
+            # jobs, their logs and leases are named by the host's path
+            mounts.append((self.work_directory, self.work_directory))
+        if not _contains(self.work_directory, self.shared_directory):
+            # data, weights and results lie there, and every node must see them under one path
+            mounts.append((self.shared_directory, self.shared_directory))
+        return tuple(mounts)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerHost:
+    """What `docker run` depends on, as the host has it; 0 where the host did not say."""
+
+    npu_smi: str = NPU_SMI_PLACES[0]
+    cpus: int = 0
+    memory_bytes: int = 0
+
+
+def docker_run(run: ContainerRun, host: ContainerHost | None = None) -> tuple[str, ...]:
+    """The guide's command. CPUs and memory are cut to what the host has: Docker refuses more CPUs."""
+    host = host or ContainerHost()
+    container = run.container
+    cpus = min(container.cpus, host.cpus) if host.cpus else container.cpus
+    memory = container.memory
+    if host.memory_bytes and (parse_size(memory) or 0) > host.memory_bytes:
+        memory = f"{host.memory_bytes >> 20}m"
+    return (
+        "docker",
+        "run",
+        "-itd",
+        *(f"--device={device}" for device in run.devices),
+        *_volumes([(path, path) for path in (host.npu_smi, *DRIVER_MOUNTS)]),
+        *("--cpus", str(cpus), "--memory", memory, "--shm-size", container.shm_size),
+        "--net=host",
+        *_volumes(run.work_mounts),
+        "--name",
+        container.name,
+        container.image,
+        "/bin/bash",
+    )
+
+
+def parse_size(text: str) -> int | None:
+    """Docker's sizes ("200g", "512m") in bytes; None for other text."""
+    match = _SIZE.fullmatch(text.strip())
+    return int(match[1]) * _UNITS[match[2].lower()] if match else None
 
 
 def container_commands(recipe: Recipe, site: Site) -> tuple[NodeCommand, ...]:
@@ -23,7 +97,9 @@ def container_commands(recipe: Recipe, site: Site) -> tuple[NodeCommand, ...]:
         NodeCommand(
             node=node.name,
             node_rank=rank,
-            argv=_docker_run(container, node, recipe.npus_per_node, site.shared_directory),
+            argv=docker_run(
+                ContainerRun(container, node.work_directory, site.shared_directory, recipe.npus_per_node)
+            ),
             environment=(),
             working_directory=node.work_directory,
         )
@@ -63,33 +139,9 @@ def container_problems(site: Site) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-def _docker_run(container: Container, node: Node, npus: int, shared: str) -> tuple[str, ...]:
-    devices = [f"/dev/davinci{npu}" for npu in range(npus)] + list(CONTROL_DEVICES)
-    mounts = [(path, path) for path in DRIVER_MOUNTS]
-    limits = ["--cpus", str(container.cpus), "--memory", container.memory, "--shm-size", container.shm_size]
-    work = [(node.work_directory, container.work_directory)]
-    if not _contains(node.work_directory, shared):
-        # data, weights and results lie there, and every node must see them under one path
-        work.append((shared, shared))
-    return (
-        "docker",
-        "run",
-        "-itd",
-        *(f"--device={device}" for device in devices),
-        *_volumes(mounts),
-        *limits,
-        "--net=host",
-        *_volumes(work),
-        "--name",
-        container.name,
-        container.image,
-        "/bin/bash",
-    )
-
-
 def _contains(directory: str, path: str) -> bool:
     return f"{path.rstrip('/')}/".startswith(f"{directory.rstrip('/')}/")
 
 
-def _volumes(pairs: list[tuple[str, str]]) -> list[str]:
+def _volumes(pairs: Iterable[tuple[str, str]]) -> list[str]:
     return [part for outside, inside in pairs for part in ("-v", f"{outside}:{inside}")]

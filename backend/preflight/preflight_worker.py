@@ -10,7 +10,8 @@ from backend.engines.stages import LaunchPlan, Site
 from backend.events import StageStatus
 from backend.fleet.transport import Transport
 from backend.inventory import Node
-from backend.preflight.checks import judge_devices, node_checks
+from backend.preflight.checks import judge_devices, launch_items
+from backend.preflight.item import Status, finding_of
 from backend.probes.probe_worker import observe_once
 from backend.problems import NodeError, Problem, Severity
 from backend.translation import _
@@ -37,10 +38,10 @@ async def _check_node(
     report(node.name, StageStatus.RUNNING, "")
     problems: list[Problem] = []
     try:
-        for check in node_checks(node, plan.requirements, rank, site.shared_directory):
-            problem = check.judge(await transport.run(node, check.argv, timeout_s=30.0))
-            if problem is not None:
-                problems.append(problem)
+        for item in launch_items(node, plan.requirements, rank, site.shared_directory):
+            verdict = item.judge(await transport.run(node, item.argv, timeout_s=30.0))
+            if verdict.status in (Status.WRONG, Status.UNKNOWN):
+                problems.append(finding_of(item, node.name, verdict).to_problem())
         if plan.requirements.npus_per_node:
             seen = await observe_once(transport, node, 15.0)
             problem = judge_devices(node, seen, plan.requirements.npus_per_node)

@@ -1,0 +1,150 @@
+"""What a check found, for people and as JSON."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from backend.cli.check_repairs import Done, repairs_of
+from backend.cli.number_words import span
+from backend.cli.visible_text import visible
+from backend.fleet.node_sets import folded
+from backend.inventory import Inventory
+from backend.preflight.item import Finding, Status
+from backend.preflight.items import ORDER
+from backend.preflight.setting import Setting
+from backend.translation import _, ngettext
+
+_SHOWN = (Status.WRONG, Status.UNKNOWN, Status.WARNING, Status.SKIPPED, Status.OK)
+_WIDTH = 100
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """4: a node gave no answer; 1: something is wrong; 0: nothing is, though there may be warnings."""
+    states = {found.status for found in findings}
+    return 4 if Status.UNKNOWN in states else int(Status.WRONG in states)
+
+
+def to_json(
+    inventory: Inventory,
+    setting: Setting,
+    findings: Sequence[Finding],
+    done: Sequence[Done],
+    took_s: float,
+) -> dict[str, Any]:
+    commands = {(found.item, found.node): repair for found, repair in repairs_of(findings)}
+
+    def one(found: Finding) -> dict[str, Any]:
+        repair = commands.get((found.item, found.node))
+        return {
+            "item": found.item,
+            "node": found.node or None,
+            "state": found.status.value,
+            "found": found.found,
+            "needed": found.needed,
+            "fix": found.fix,
+            "command": list(repair.argv) if repair is not None else None,
+            "safe": repair.safe if repair is not None else None,
+        }
+
+    return {
+        "fleet": inventory.name,
+        "nodes": [node.name for node in setting.nodes],
+        "exit_code": exit_code(findings),
+        "took_s": round(took_s, 2),
+        "findings": [one(found) for found in findings],
+        "repairs": [
+            {
+                "node": each.node,
+                "item": each.item,
+                "command": list(each.argv),
+                "ok": each.ok,
+                "said": each.said,
+            }
+            for each in done
+        ],
+    }
+
+
+def lines_of(
+    setting: Setting, findings: Sequence[Finding], done: Sequence[Done], took_s: float, *, fixing: bool
+) -> Iterator[str]:
+    """A table of items and states, then what to do, the worst first."""
+    groups = grouped(findings)
+    rows = [(_("ITEM"), _("STATE"), _("NODES"), _("FOUND"))]
+    rows += [
+        (item, status.value, folded(nodes) or "-", visible(_cut(found.found)))
+        for item, status, nodes, found in groups
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        yield "  ".join([*cells, row[3]]).rstrip()
+    repairs = {(found.item, found.node): repair for found, repair in repairs_of(findings)}
+    for status in (Status.WRONG, Status.UNKNOWN, Status.WARNING):
+        for item, state, nodes, found in groups:
+            if state is status:
+                repair = repairs.get((found.item, found.node))
+                command = shlex.join(repair.argv) if repair is not None and repair.safe else ""
+                yield from _advice(item, status, nodes, found, command)
+    yield ""
+    yield _summary(setting, findings, took_s)
+    if repairs and not fixing and any(repair.safe for repair in repairs.values()):
+        yield _("npudeck check --fix would run the commands that are marked so")
+    if done:
+        made = sum(each.ok for each in done)
+        yield ngettext("{made} of {n} command done", "{made} of {n} commands done", len(done)).format(
+            made=made, n=len(done)
+        )
+
+
+def grouped(findings: Sequence[Finding]) -> list[tuple[str, Status, tuple[str, ...], Finding]]:
+    """Item, state, nodes and a finding that stands for all of them; what is well is one row."""
+    groups: dict[tuple[str, str, str, str], list[Finding]] = {}
+    for found in findings:
+        well = found.status is Status.OK
+        key = (found.item, found.status.value, "" if well else found.found, "" if well else _command(found))
+        groups.setdefault(key, []).append(found)
+    rows = [
+        (group[0].item, group[0].status, tuple(found.node for found in group if found.node), group[0])
+        for group in groups.values()
+    ]
+    return sorted(rows, key=lambda row: (ORDER.index(row[0]), _SHOWN.index(row[1])))
+
+
+def _command(found: Finding) -> str:
+    return shlex.join(found.repair.argv) if found.repair is not None else ""
+
+
+def _advice(item: str, status: Status, nodes: tuple[str, ...], found: Finding, command: str) -> Iterator[str]:
+    words = {Status.WRONG: _("wrong"), Status.UNKNOWN: _("no answer"), Status.WARNING: _("warning")}[status]
+    where = _(" on {nodes}").format(nodes=folded(nodes)) if nodes else ""
+    yield ""
+    yield visible(f"{words}: {item}{where}: {found.found}")
+    if found.needed:
+        yield visible(_("  needed: {text}").format(text=found.needed))
+    if found.fix:
+        yield visible(_("  fix: {text}").format(text=found.fix))
+    if command:
+        yield visible(_("  --fix runs: {text}").format(text=command))
+
+
+def _summary(setting: Setting, findings: Sequence[Finding], took_s: float) -> str:
+    counts = {status: sum(found.status is status for found in findings) for status in Status}
+    parts = [
+        ngettext("{n} wrong", "{n} wrong", counts[Status.WRONG]).format(n=counts[Status.WRONG]),
+        ngettext("{n} warning", "{n} warnings", counts[Status.WARNING]).format(n=counts[Status.WARNING]),
+    ]
+    if counts[Status.UNKNOWN]:
+        parts.append(_("{n} without an answer").format(n=counts[Status.UNKNOWN]))
+    if counts[Status.SKIPPED]:
+        parts.append(_("{n} not asked").format(n=counts[Status.SKIPPED]))
+    nodes = ngettext("{n} node", "{n} nodes", len(setting.nodes)).format(n=len(setting.nodes))
+    return _("{nodes}, {answers} answers in {took}: {parts}").format(
+        nodes=nodes, answers=len(findings), took=span(took_s), parts=", ".join(parts)
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"

@@ -1,0 +1,156 @@
+"""Questions that need several nodes: a marker that all read, a port that all reach, clocks. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from backend.fleet.transport import Completed
+from backend.inventory import Node
+from backend.preflight.item import Finding, Status, lines_after, script, short
+from backend.translation import _
+
+SHARED = "shared"
+REACH = "reach"
+PORT = "master_port"
+CLOCK = "clock"
+MOST_SKEW_S = 1.0
+LISTEN_MARK = "npudeck-listen "
+_CLOCK_MARK = "npudeck-clock "
+
+# words: path, marker. The marker lies there for seconds, and whatever happens only its own name is removed
+WRITE_MARKER = 'printf %s "$2" >"$1"'
+READ_MARKER = 'printf "npudeck-marker %s\\n" "$(head -c 100 -- "$1" 2>&1)"'
+DROP_MARKER = 'rm -f -- "$1"'
+CLOCK_ARGV = script('printf "npudeck-clock %s\\n" "$(date +%s.%N)"')
+
+# words: marker, address, port, seconds. Answers everybody who connects with the marker; ends with its stdin
+LISTEN = r"""
+import os, select, socket, sys, time
+word, address, port, end = sys.argv[1], sys.argv[2], int(sys.argv[3]), time.monotonic() + float(sys.argv[4])
+def say(text): print("npudeck-listen " + text, flush=True)
+try:
+    family = socket.getaddrinfo(address, port, 0, socket.SOCK_STREAM)[0][0]
+except OSError as error:
+    say("unknown " + str(error)); sys.exit(1)
+try:
+    probe = socket.socket(family, socket.SOCK_STREAM); probe.bind((address, 0)); probe.close()
+except OSError as error:
+    say("foreign " + str(error)); sys.exit(1)
+server = socket.socket(family, socket.SOCK_STREAM)
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+try:
+    server.bind(("", port)); server.listen(128)
+except OSError as error:
+    say("taken " + str(error)); sys.exit(1)
+say("open")
+while time.monotonic() < end:
+    ready = select.select([server, sys.stdin], [], [], max(0.0, end - time.monotonic()))[0]
+    if sys.stdin in ready and not os.read(0, 4096): break
+    if server in ready:
+        caller = server.accept()[0]
+        try: caller.sendall(word.encode() + b"\n")
+        except OSError: pass
+        caller.close()
+"""
+# words: address, port, seconds
+CONNECT = r"""
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3])) as link:
+        link.settimeout(float(sys.argv[3]))
+        print("npudeck-met " + link.recv(100).decode("ascii", "replace").strip())
+except OSError as error:
+    print("npudeck-failed " + str(error))
+"""
+_SECONDS = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)N?$")
+
+
+def judge_marker(node: Node, first: Node, path: str, done: Completed, word: str) -> Finding:
+    said = lines_after(done.text(), "npudeck-marker ")
+    needed = _("what {first} writes in {path} can be read").format(first=first.name, path=path)
+    if said and said[0] == word:
+        return Finding(SHARED, node.name, Status.OK, _("the same everywhere"), needed)
+    found = _("the marker of {first} cannot be read: {why}").format(
+        first=first.name, why=short(said[0] if said else done.complaint(), 100)
+    )
+    fix = _("mount the same file system on all nodes; only rank 0's node prepares data and weights")
+    return Finding(SHARED, node.name, Status.WRONG, found, needed, fix)
+
+
+def port_needed(first: Node, port: int) -> str:
+    return _("port {port} of {address} is free on {node}").format(
+        port=port, address=first.address, node=first.name
+    )
+
+
+def judge_listener(first: Node, port: int, line: str) -> Finding:
+    """`line`: what the listener said first."""
+    state, _blank, why = line.partition(" ")
+    needed = port_needed(first, port)
+    if state == "open":
+        return Finding(PORT, first.name, Status.OK, _("free"), needed)
+    words = {
+        "taken": (_("port {port} is taken"), _("end what listens there, or name another with --port")),
+        "foreign": (
+            _("{address} is no address of this node"),
+            _("set `address` of the node in the inventory to the one that other nodes reach it at"),
+        ),
+        "unknown": (_("{address} has no meaning here"), _("set `address` of the node in the inventory")),
+    }
+    if state not in words:
+        return Finding(PORT, first.name, Status.UNKNOWN, short(line) or _("no answer"), needed)
+    what, fix = words[state]
+    found = what.format(port=port, address=first.address)
+    return Finding(PORT, first.name, Status.WRONG, short(f"{found}: {why}"), needed, fix)
+
+
+def judge_meeting(node: Node, first: Node, port: int, done: Completed, word: str) -> Finding:
+    needed = _("it reaches {address}:{port} on {first}").format(
+        address=first.address, port=port, first=first.name
+    )
+    met, failed = (lines_after(done.text(), f"npudeck-{mark} ") for mark in ("met", "failed"))
+    if met and met[0] == word:
+        return Finding(REACH, node.name, Status.OK, _("reached"), needed)
+    if met:
+        found = _("somebody else answers at {address}:{port}").format(address=first.address, port=port)
+        fix = _("{address} means another machine here: see /etc/hosts, and `address` in the inventory")
+        return Finding(REACH, node.name, Status.WRONG, found, needed, fix.format(address=first.address))
+    if not failed:
+        return Finding(REACH, node.name, Status.UNKNOWN, short(done.complaint()), needed)
+    fix = _(
+        "open the ports between the nodes in their firewalls; `address` in the inventory is what they use"
+    )
+    return Finding(REACH, node.name, Status.WRONG, short(failed[0]), needed, fix)
+
+
+def read_clock(done: Completed) -> float | None:
+    """Epoch seconds on the node."""
+    for line in lines_after(done.text(), _CLOCK_MARK):
+        if match := _SECONDS.match(line.replace("%N", "0")):
+            return float(match[1])
+    return None
+
+
+def judge_clocks(nodes: Sequence[Node], offsets: Mapping[str, tuple[float, float]]) -> list[Finding]:
+    """`offsets`: by node, its clock minus the bastion's, and by how much that may be wrong."""
+    needed = _("at most {limit:g} s from the other nodes").format(limit=MOST_SKEW_S)
+    middle = median([offset for offset, _doubt in offsets.values()]) if offsets else 0.0
+    findings = []
+    for node in nodes:
+        if node.name not in offsets:
+            continue
+        offset, doubt = offsets[node.name]
+        skew = offset - middle
+        found = _("{skew:+.1f} s").format(skew=skew) if abs(skew) >= 0.05 else _("within 0.1 s")
+        if abs(skew) - doubt <= MOST_SKEW_S:
+            findings.append(
+                Finding(
+                    CLOCK, node.name, Status.OK, _("within {limit:g} s").format(limit=MOST_SKEW_S), needed
+                )
+            )
+            continue
+        fix = _("let chronyd or ntpd set it: chronyc makestep; logs of ranks cannot be compared until then")
+        findings.append(Finding(CLOCK, node.name, Status.WRONG, found, needed, fix))
+    return findings
