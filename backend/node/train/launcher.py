@@ -102,7 +102,11 @@ class _LocalRanks:
             TORCH_DEVICE_BACKEND_AUTOLOAD="0",
         )
         environment[LAUNCHER_PID] = str(os.getpid())
-        process = subprocess.Popen(self._command, env=environment, stdin=subprocess.DEVNULL)
+        # A signal to the whole group (a job's end, a terminal's Ctrl-C) would reach a rank here and once more
+        # when it is forwarded, and the second one means "at once".
+        process = subprocess.Popen(
+            self._command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True
+        )
         self._running[process.pid] = _Rank(local_rank, rank, process)
 
     def _reap(self) -> None:

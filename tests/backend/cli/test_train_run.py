@@ -23,7 +23,8 @@ from backend.problems import ConflictError, LocalError
 
 ITERATION = (
     " [2026-01-01 00:00:00] iteration {0:8d}/{1:8d} | consumed samples: {0:12d} | "
-    "elapsed time per iteration (ms): 10.0 | learning rate: 1.0E-03 | global batch size:     1 | lm loss: {2:.6E} | loss scale: 1.0 | "
+    "elapsed time per iteration (ms): 10.0 | learning rate: 1.0E-03 | global batch size:     1 | "
+    "lm loss: {2:.6E} | loss scale: 1.0 | "
     "grad norm: 1.000 | number of skipped iterations:   0 | number of nan iterations:   0 |"
 )
 SAVED = "  successfully saved checkpoint at iteration      2 to /x"
