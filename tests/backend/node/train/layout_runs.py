@@ -9,19 +9,24 @@ import time
 from pathlib import Path
 from typing import Any
 
-from native_cases import free_port, rank_environment
+from native_cases import rank_environment
 
 DEADLINE_S = 180.0  # takes 12 s alone; the machine may be busy
 
 
 def run_layouts(folder: Path, jobs: dict[str, dict[str, Any]], processes: int = 4) -> None:
     """`<name>-<rank>.pt` for every job and rank in `folder` (see layout_worker)."""
-    plan = [{"name": name, "job": job, "port": free_port()} for name, job in jobs.items()]
+    from torch.distributed import TCPStore
+
+    # Open already, as torchrun opens its own: a port that is chosen now and opened later may be taken.
+    stores = {name: TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False) for name in jobs}
+    plan = [{"name": name, "job": job, "port": stores[name].port} for name, job in jobs.items()]
     (folder / "plan.json").write_text(json.dumps(plan))
     worker = str(Path(__file__).with_name("layout_worker.py"))
     running = [
         subprocess.Popen(
-            [sys.executable, worker, str(folder / "plan.json"), str(rank)], env=rank_environment()
+            [sys.executable, worker, str(folder / "plan.json"), str(rank)],
+            env=rank_environment(TORCHELASTIC_USE_AGENT_STORE=True, TORCHELASTIC_RESTART_COUNT=0),
         )
         for rank in range(processes)
     ]

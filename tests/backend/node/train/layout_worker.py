@@ -37,6 +37,8 @@ def run_case(name: str, job_json: dict, rank: int, folder: Path) -> None:
     dist.all_reduce(loss)
     flat = replica.parameters
     gradients = {key: flat.view(flat.gradient, key).clone() for key in flat.places}
+    evaluated = replica.evaluate(source.micro_batches(0))
+    dist.all_reduce(evaluated)
     flat.gradient.zero_()
     steps = []
     for number in range(STEPS):
@@ -44,7 +46,13 @@ def run_case(name: str, job_json: dict, rank: int, folder: Path) -> None:
         steps.append((result.loss, result.grad_norm))
     final = {key: value.clone() for key, value in replica.state().items()}
     torch.save(
-        {"loss": loss.item(), "gradients": gradients, "steps": steps, "final": final},
+        {
+            "loss": loss.item(),
+            "evaluated": evaluated.item(),
+            "gradients": gradients,
+            "steps": steps,
+            "final": final,
+        },
         folder / f"{name}-{rank}.pt",
     )
     dist.barrier()

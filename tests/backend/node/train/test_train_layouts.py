@@ -20,6 +20,7 @@ CASES: dict[str, dict[str, Any]] = {
     "dp2": {"dp": 2},
     "tp2_pp2": {"tp": 2, "pp": 2},
     "tp2_dp2": {"tp": 2, "dp": 2},
+    "tp2_pp2_sequence": {"tp": 2, "pp": 2, "sequence_parallel": True},
     # One micro batch for four stages: fewer than it takes to fill the pipeline.
     "pp4_one_micro_batch": {"pp": 4, "micro_batch_size": 4},
     "pp4_two_micro_batches": {"pp": 4, "micro_batch_size": 2},
@@ -53,6 +54,7 @@ def test_layout_equals_one_process(name: str, results: tuple[Path, dict[str, dic
     for rank in range(job["npus_per_node"]):
         found = torch.load(folder / f"{name}-{rank}.pt")
         assert found["loss"] == pytest.approx(one["loss"], rel=1e-5)
+        assert found["evaluated"] == pytest.approx(one["loss"], rel=1e-5)
         for step, expected in zip(found["steps"], one["steps"], strict=True):
             assert step == pytest.approx(expected, rel=1e-5)
         gradients = shard(one["gradients"], job, rank % tp, rank // (tp * dp), pad_with_last=False)
