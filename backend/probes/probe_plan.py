@@ -46,6 +46,7 @@ DETAILS: Mapping[str, int] = MappingProxyType(
 CODES: Mapping[str, int] = MappingProxyType({"health": 60})
 _NOT_FOUND = 127
 _TIMED_OUT = 124
+_CUT = 141
 # exit status is the return code's low byte (npu-smi source: `exit(rc)`)
 _MEANINGS = {
     187: _("DCMI error -8005: the driver's devices are not visible here, or not to this user"),
@@ -126,12 +127,8 @@ def parse_frames(data: bytes) -> Iterator[tuple[FrameHeader, str]]:
 
 
 def parse_frame(data: bytes) -> tuple[FrameHeader, str] | None:
-    """The first frame in `data`, whatever stands before it; None when there is no whole one."""
-    match = _HEADER.search(data)
-    header = parse_header(match[0]) if match else None
-    if match is None or header is None or len(data) < match.end() + header.size:
-        return None
-    return header, data[match.end() : match.end() + header.size].decode("utf-8", "replace")
+    """The first table of all cards in `data`, whatever stands before it; None when there is no whole one."""
+    return next((frame for frame in parse_frames(data) if frame[0].kind == "info"), None)
 
 
 def judge_answer(
@@ -156,6 +153,8 @@ def _failure(exit_code: int, said: str) -> str:
         return _("npu-smi: {line}").format(line=_last_line(said)) if missing else _("npu-smi: not found")
     if exit_code == _TIMED_OUT:
         return _("npu-smi did not answer within 10 s")
+    if exit_code == _CUT:
+        return _("npu-smi printed more than 256 KiB: {line}").format(line=_last_line(said))
     meaning = _MEANINGS.get(exit_code) or _last_line(said)
     return _("npu-smi failed with exit code {code}: {meaning}").format(code=exit_code, meaning=meaning)
 

@@ -121,8 +121,7 @@ async def observe(
 ) -> None:
     """Emit an observation about every `interval_s` seconds until cancelled.
 
-    With `detail` the slower questions are asked in the pauses, and it is called once in every pause with all
-    that is known and wrong.
+    With `detail` the slower questions are asked in the pauses; it gets what is known and wrong, once in each.
 
     One command stays on the node and prints; where that does not work the node is asked anew each time. A
     node that is silent for `deadline_s` longer than it may is reported as not reached, and tried again

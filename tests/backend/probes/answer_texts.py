@@ -162,6 +162,17 @@ CASES: dict[str, tuple[str, Expected]] = {
         ),
     ),
     "temp": ("NPU ID : 7\nTemperature (C) : 53\n", answer("temp", 7, None, {"Temperature (C)": 53})),
+    "temp of a card with a controller": (
+        "NPU ID : 0\nChip Count : 1\n\nNPU Temperature (C) : 39\nChip ID : 0\n\n"
+        "LM75A_TE (C) : 36\nLM75B_TE (C) : 35\nChip Name : MCU\n",
+        answer(
+            "temp",
+            0,
+            0,
+            {"Chip Count": 1, "NPU Temperature (C)": 39},
+            more=[answer("temp", 0, None, {"LM75A_TE (C)": 36, "LM75B_TE (C)": 35, "Chip Name": "MCU"})],
+        ),
+    ),
     "power": (
         "NPU ID : 7\nNPU Real-time Power(W) : 296.5\n",
         answer("power", 7, None, {"NPU Real-time Power(W)": 296.5}),
