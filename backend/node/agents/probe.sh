@@ -21,6 +21,7 @@ most=262144
 ascend=${ASCEND_ROOT:-/usr/local/Ascend}
 queue=''
 chips=''
+listed=0
 newline='
 '
 
@@ -197,7 +198,11 @@ fill() {
             command -v hccn_tool >/dev/null || continue
             ;;
         esac
-        [ -n "$chips" ] || list_chips
+        if [ "$listed" -le "$now" ]; then
+            list_chips
+            # cards come and go; where there is none, a driver may still be starting
+            listed=$((now + (${#chips} > 0 ? 300 : 30)))
+        fi
         for chip in $chips; do
             queue="$queue $kind:$chip"
         done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -160,3 +161,32 @@ def test_any_frames_are_taken(frames: list[tuple[str, int, int | None, int, str]
     for kind, npu, chip, code, said in frames:
         record.take(frame(kind, npu, chip, code), said, 100.0)
         judged(record)
+
+
+WORDS = [
+    "Health",
+    "Health Status",
+    " : ",
+    ":",
+    "OK",
+    "Alarm",
+    "\n",
+    "link status",
+    "UP",
+    "DOWN",
+    "Chip Name",
+    "mcu",
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=12).map("".join))
+def test_a_good_word_is_only_what_the_tool_said(text: str) -> None:
+    record = NodeRecord()
+    record.take(frame("health"), text, 100.0)
+    record.take(frame("link"), text, 100.0)
+    for device in judged(record).devices:
+        if device.health == "OK":
+            assert re.search(r"Health(?: Status)?\s*:\s*OK", text)
+        if device.link == "UP":
+            assert re.search(r"link status\s*:\s*UP", text, re.IGNORECASE)

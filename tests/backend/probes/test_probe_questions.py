@@ -215,3 +215,10 @@ def test_the_table_comes_at_its_own_pace(node: dict[str, str], tmp_path: Path) -
     asked_for = [header.npu_id for header, _said in frames if header.kind == "health"]
     assert asked_for == [npu % 8 for npu in range(len(asked_for))]
     assert len(asked_for) >= 4
+
+
+def test_a_node_without_cards_is_not_asked_again_and_again(node: dict[str, str], tmp_path: Path) -> None:
+    install(tmp_path, "npu-smi", NPU_SMI.replace("\\t0   0   0", "x").replace("\\t5  0  1", "x"))
+    frames = ask(node, "0", "1", *probe_argv("", 0, 1, DETAILS)[6:])
+    assert {header.kind for header, _said in frames} == {"info", "host", "versions"}
+    assert asked(node).count("npu-smi info -m") == 1
