@@ -13,12 +13,17 @@ import pytest
 @pytest.fixture
 def one_rank(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process group of this process alone."""
+    import torch
     import torch.distributed as dist
 
+    # As a rank has it: more threads only wait for one another on a busy machine.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     monkeypatch.setitem(os.environ, "GLOO_SOCKET_IFNAME", "lo")
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     yield
     dist.destroy_process_group()
+    torch.set_num_threads(threads)
 
 
 def train(job_json: dict[str, Any]) -> Any:

@@ -101,8 +101,8 @@ def test_all_are_kept_unless_the_job_says_otherwise(tmp_path: Path) -> None:
 KILLED = """
 import json, os, signal, sys
 sys.path.insert(0, {here!r})
+import torch
 import torch.distributed as dist
-from backend.node import durable
 from one_rank import train
 job = json.load(open(sys.argv[1]))
 moment, trackers = sys.argv[2], []
@@ -118,6 +118,7 @@ def killed(source, target):
     if name == "tracker":
         trackers.append(target)
 os.replace = killed
+torch.set_num_threads(1)
 dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
 train(job)
 """
