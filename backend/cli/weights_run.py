@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from backend.cli import diagnostics
 from backend.cli.weights_folders import MODEL, TREE
 from backend.cli.weights_problems import told_with_flags
+from backend.problems import LocalError
 from backend.translation import _
 
 if TYPE_CHECKING:
@@ -57,4 +58,13 @@ def carry_out(
         for note in outcome.manifest.get("notes", ()):
             diagnostics.say(visible(note))
     print_outcome(outcome.manifest, job, seconds=seconds, json=arguments.json)
-    return diagnostics.OK
+    obstacle = outcome.manifest.get("obstacle")
+    if obstacle is None:
+        return diagnostics.OK
+    if arguments.json:
+        # one object: the plan says it
+        return LocalError.exit_code
+    with told_with_flags(names, folders):
+        from backend.node.job_lines import StorageError
+
+        raise StorageError(**obstacle)

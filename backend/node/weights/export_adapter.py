@@ -68,11 +68,11 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     targets = target_names(model, adapter.parts)
     config = config_of(int(settings.rank or 0), float(settings.alpha or 0), targets, job.like_directory)
     details: Dict[str, Any] = {"kind": "peft", "dtype": dtype, "lora": config}
-    weights_manifest.check_output(job, sources, nbytes)
+    obstacle = weights_manifest.check_output(job, sources, nbytes)
     notes = say_all(tell, notes_on_halves(tree))
     if job.dry_run:
         files = [{"path": PEFT_WEIGHTS[0], "tensors": len(planned), "bytes": nbytes}]
-        return Outcome(False, weights_manifest.dry(details, files, nbytes, notes))
+        return Outcome(False, weights_manifest.dry(details, files, nbytes, notes, obstacle))
     with new_folder(job.output_directory, job.overwrite) as folder:
         tally = Tally(nbytes, tell)
         paths = _write(folder, planned, adapter, dtype, tally, config)

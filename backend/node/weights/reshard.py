@@ -75,9 +75,9 @@ def run_tree(job: ConversionJob, tree: MegatronTree, tell: Tell) -> Outcome:
         known_rope_theta(tree) is not None,
     )
     notes = _notes(tree, target, parts.padded_vocab, tell)
-    weights_manifest.check_output(job, sources, nbytes)
+    obstacle = weights_manifest.check_output(job, sources, nbytes)
     if job.dry_run:
-        return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes))
+        return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes, obstacle))
     with new_folder(job.output_directory, job.overwrite) as folder:
         tally = Tally(nbytes, tell)
         args = target.args(tree.root, job.output_directory)

@@ -28,7 +28,8 @@ def load_tensors(path: str) -> Any:
     """
     import torch
 
-    if hasattr(torch.serialization, "safe_globals"):
+    # A TorchVersion compares by number, not by letter.
+    if torch.__version__ >= "2.6":
         allowed: list[Any] = [argparse.Namespace, defaultdict, dict, (_ModelType, _MODEL_TYPE)]
         with torch.serialization.safe_globals(allowed):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -36,7 +37,7 @@ def load_tensors(path: str) -> Any:
 
 
 def load_by_name(path: str) -> Any:
-    """The same for torch before 2.5, whose own list of safe names cannot be extended."""
+    """The same for torch before 2.6, whose own list of safe names cannot be extended by another's class."""
     import torch
 
     module = types.ModuleType("pickle_by_name")

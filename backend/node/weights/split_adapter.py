@@ -85,9 +85,9 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
         "target_modules": lora["lora_target_modules"],
     }
     notes = say_all(tell, fused.notes())
-    weights_manifest.check_output(job, sources, nbytes)
+    obstacle = weights_manifest.check_output(job, sources, nbytes)
     if job.dry_run:
-        return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes))
+        return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes, obstacle))
     with new_folder(job.output_directory, job.overwrite) as folder:
         tally = Tally(nbytes, tell)
         args = tree_args(

@@ -71,14 +71,14 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     details["from_layout"] = tree.layout._asdict()
     notes = _notes(job, tree, like, plan, tell)
     copied_bytes = sum(os.path.getsize(path) for path in companions)
-    weights_manifest.check_output(job, sources, plan.nbytes + copied_bytes)
+    obstacle = weights_manifest.check_output(job, sources, plan.nbytes + copied_bytes)
     notes += say_all(tell, notes_on_changes(job.megatron_directory) + notes_on_copies(tree))
     notes += say_all(tell, notes_on_agreement(tree, model))
     if job.dry_run:
         described = [
             {"path": shard.name, "tensors": len(shard.tensors), "bytes": shard.nbytes} for shard in shards
         ]
-        return Outcome(False, weights_manifest.dry(details, described, plan.nbytes, notes))
+        return Outcome(False, weights_manifest.dry(details, described, plan.nbytes, notes, obstacle))
     with new_folder(job.output_directory, job.overwrite) as folder:
         copied = copy_companions(job.like_directory, folder, HF_NAMES[dtype])
         tally = Tally(plan.nbytes, tell)

@@ -65,9 +65,9 @@ def _run(job: ConversionJob, tell: Tell) -> Outcome:
     )
     notes = say_all(tell, [*_dtype_notes(job, model, source, target.dtype), *rope_notes(model)])
     notes += say_all(tell, notes_on_changes(job.hf_directory))
-    weights_manifest.check_output(job, sources, nbytes)
+    obstacle = weights_manifest.check_output(job, sources, nbytes)
     if job.dry_run:
-        return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes))
+        return Outcome(False, weights_manifest.dry(details, describe_ranks(plans), nbytes, notes, obstacle))
     with new_folder(job.output_directory, job.overwrite) as folder:
         tally = Tally(nbytes, tell)
         worker = _Cutter(source, target, tally)

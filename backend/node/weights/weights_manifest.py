@@ -10,6 +10,7 @@ from gettext import gettext as _
 from typing import Any, Dict, List, Optional, Sequence
 
 from backend.node import manifest
+from backend.node.job_lines import StorageError
 from backend.node.weights.conversion_job import ConversionJob
 from backend.node.weights.layout import Layout
 from backend.node.weights.made_manifest import MANIFEST, changed_outputs, read_manifest, speaks_for
@@ -55,13 +56,21 @@ def up_to_date(
     return Outcome(True, current)
 
 
-def check_output(job: ConversionJob, sources: Dict[str, Any], nbytes: int) -> None:
+def check_output(job: ConversionJob, sources: Dict[str, Any], nbytes: int) -> Optional[StorageError]:
     """Whether the job may write `nbytes` where it wants to: the same for a dry run, which ends where the real
-    run would have nothing to do. Raises JobError, OSError."""
+    run would have nothing to do. Raises JobError, OSError.
+
+    A dry run shows its plan even where there is no room for it: it gets the error to show with it."""
     if job.dry_run and find_current(job.output_directory, sources) is not None:
-        return
+        return None
     check_target(job.output_directory, job.overwrite, sources)
-    check_room(job.output_directory, nbytes)
+    try:
+        check_room(job.output_directory, nbytes)
+    except StorageError as error:
+        if not job.dry_run:
+            raise
+        return error
+    return None
 
 
 def describe(
@@ -122,7 +131,17 @@ def _output(path: str, root: str) -> Dict[str, Any]:
 
 
 def dry(
-    details: Dict[str, Any], files: List[Dict[str, Any]], nbytes: int, notes: List[str]
+    details: Dict[str, Any],
+    files: List[Dict[str, Any]],
+    nbytes: int,
+    notes: List[str],
+    obstacle: Optional[StorageError],
 ) -> Dict[str, Any]:
-    """What a dry run answers in place of a manifest: `files` with path, tensors and bytes."""
-    return _as_read({**details, "dry_run": True, "counts": {"bytes": nbytes}, "files": files, "notes": notes})
+    """What a dry run answers in place of a manifest: `files` with path, tensors and bytes.
+
+    `obstacle`: what the real run would end with; it stands there as `obstacle` with the keys of a problem."""
+    found = {**details, "dry_run": True, "counts": {"bytes": nbytes}, "files": files, "notes": notes}
+    if obstacle is not None:
+        words = {"field": obstacle.field, "what": obstacle.what, "why": obstacle.why, "fix": obstacle.fix}
+        found["obstacle"] = words
+    return _as_read(found)

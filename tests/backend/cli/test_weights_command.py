@@ -110,6 +110,23 @@ def test_a_dry_run_writes_nothing(npudeck: Npudeck, model: Path, tmp_path: Path)
     assert answer["parameters"] == 22880
 
 
+def test_a_plan_without_room_is_shown_and_refused(
+    npudeck: Npudeck, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("backend.node.weights.output_folder.shutil.disk_usage", lambda path: usage)
+    words = ("to-megatron", model, tmp_path / "tree", *LAYOUT, "--dry-run")
+    code, out, err = npudeck(*words)
+    assert code == 5
+    assert len([line for line in out.splitlines() if line.startswith("mp_rank_")]) == 4
+    assert "error: OUT_DIR: " in err
+    assert "1 kB free, the weights need" in err
+    code, out, _err = npudeck(*words, "--json")
+    answer = json.loads(out)
+    assert (code, len(answer["files"])) == (5, 4)
+    assert "1 kB free" in answer["obstacle"]["what"]
+
+
 def test_layers_of_stages_and_padding_are_as_asked(npudeck: Npudeck, model: Path, tmp_path: Path) -> None:
     code, out, _err = npudeck(
         *("to-megatron", model, tmp_path / "t", "--tp", 1, "--pp", 2, "--layers-per-stage", "1,1"),
