@@ -91,11 +91,16 @@ def check_machine(run: LocalRun) -> None:
     wrong = _library_problem(requirements)
     if wrong is not None:
         raise LocalError(wrong)
-    unreadable = [path for path in requirements.readable if not os.access(path, os.R_OK)]
+    unreadable = [path for path in requirements.readable if not _is_readable(path)]
     if unreadable:
         raise InputError.because(
             _("{path} cannot be read").format(path=unreadable[0]), fix=_("put it there, or correct the path")
         )
+
+
+def _is_readable(path: str) -> bool:
+    """Token files are named without their endings."""
+    return os.access(path, os.R_OK) or os.access(f"{path}.idx", os.R_OK)
 
 
 def _library_problem(requirements: Requirements) -> Problem | None:

@@ -14,7 +14,7 @@ _LAYERS, _HEADS, _GROUPS, _HEAD_DIM, _FFN = 4, 4, 2, 16, 128
 def scaled(architecture: Architecture, scale: str) -> Architecture:
     """`architecture` in one of SCALES: the form of its family, its vocabulary and its longest sequence stay.
 
-    About 130 values a token of the vocabulary and 150 thousand others, in float32. Raises `ValueError`.
+    128 values for each entry of the vocabulary and some 160 thousand others, in float32. Raises `ValueError`.
     """
     if scale not in SCALES:
         raise ValueError(scale)
