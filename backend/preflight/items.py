@@ -64,7 +64,7 @@ def node_items(node: Node, setting: Setting) -> tuple[Item, ...]:
         owner_item(node, setting),
         work_disk_item(node, setting),
         shm_item(node, setting),
-        limits_item(node, setting),
+        limits_item(setting),
         python_item(node, setting.requirements, setting.nodes.index(node), setting.inside),
         stale_item(),
     ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from backend.fleet.transport import Completed
-from backend.inventory import Node
 from backend.preflight.item import (
     Item,
     Repair,
@@ -22,8 +21,9 @@ from backend.preflight.setting import Setting
 from backend.translation import _
 
 SSH = "ssh"
-# every rank holds sockets to many others, files of data and shared memory; Debian's 1024 is soon used up
-LEAST_OPEN_FILES = 65_535
+# every rank holds sockets to many others, files of data and shared memory; the usual 1024 is soon used up
+LEAST_OPEN_FILES = 16_384
+LEAST_LOCKED_KB = 8_192  # what Linux grants since 5.16; 64 before, too little for any registered memory
 _LOGIN = 'printf "npudeck-login %s %s\\n" "$(id -u)" "$(id -un)"'
 _LIMITS = 'printf "npudeck-limit %s %s\\n" nofile "$(ulimit -n)" memlock "$(ulimit -l)"'
 _PROCESSES = (
@@ -50,7 +50,7 @@ def login_item() -> Item:
     return Item(SSH, _("a login that runs commands"), script(_LOGIN), judge, timeout_s=12.0)
 
 
-def limits_item(node: Node, setting: Setting) -> Item:
+def limits_item(setting: Setting) -> Item:
     def judge(done: Completed) -> Verdict:
         said = dict(line.split(" ", 1) for line in lines_after(done.text(), "npudeck-limit ") if " " in line)
         files, memory = said.get("nofile", ""), said.get("memlock", "")
@@ -59,18 +59,21 @@ def limits_item(node: Node, setting: Setting) -> Item:
         found = _("open files {files}, locked memory {memory}").format(
             files=short(files, 20), memory=short(memory, 20)
         )
-        low = files.isdecimal() and int(files) < LEAST_OPEN_FILES
-        if not low and memory == "unlimited":
+        if not _less(files, LEAST_OPEN_FILES) and not _less(memory, LEAST_LOCKED_KB):
             return well(found)
-        fix = _(
-            "in /etc/security/limits.conf: `* - nofile {least}` and `* - memlock unlimited`, then log in anew"
-        ).format(least=LEAST_OPEN_FILES)
+        fix = _("in /etc/security/limits.conf: `* - nofile 65535` and `* - memlock unlimited`; log in anew")
         if setting.container is not None:
             fix = _("the container has the Docker service's limits: LimitNOFILE and LimitMEMLOCK of its unit")
         return warning(found, fix)
 
-    needed = _("open files at least {least}, locked memory unlimited").format(least=LEAST_OPEN_FILES)
+    needed = _("open files at least {files}, locked memory at least {memory} KiB").format(
+        files=LEAST_OPEN_FILES, memory=LEAST_LOCKED_KB
+    )
     return Item("limits", needed, script(_LIMITS), judge, setting.inside)
+
+
+def _less(limit: str, least: int) -> bool:
+    return limit.isascii() and limit.isdecimal() and int(limit) < least
 
 
 def stale_item() -> Item:
