@@ -43,7 +43,10 @@ class Positions:
         if shape.rope_theta > 0.0:
             turned = int(shape.head_dim * shape.rotary_percent)
             neighbours = shape.table.turns_neighbours
-            return Places(make_rotation(length, turned, shape.rope_theta, neighbours, dtype, device), None)
+            rotation = make_rotation(
+                length, shape.head_dim, turned, shape.rope_theta, neighbours, dtype, device
+            )
+            return Places(rotation, None)
         local = shape.heads // ranks.size
         slopes = alibi_slopes(shape.heads)[ranks.rank * local : (ranks.rank + 1) * local]
         return Places(None, causal_alibi(slopes, length, dtype, device))

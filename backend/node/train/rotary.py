@@ -9,8 +9,9 @@ from torch import Tensor
 
 
 class Rotation(NamedTuple):
-    """`cos`, `sin`: [seq, 1, 1, pairs]. Pair i is elements i and i + pairs of a head, or 2i and 2i + 1 where
-    `neighbours`; elements after the pairs stay as they are."""
+    """`sin`: [seq, 1, 1, pairs]. Pair i is elements i and i + pairs of a head, or 2i and 2i + 1 where
+    `neighbours`; elements after the pairs stay as they are. `cos`: [seq, 1, 1, head_dim], for each element
+    that of its pair, or 1."""
 
     cos: Tensor
     sin: Tensor
@@ -18,13 +19,22 @@ class Rotation(NamedTuple):
 
 
 def make_rotation(
-    length: int, turned: int, theta: float, neighbours: bool, dtype: torch.dtype, device: torch.device
+    length: int,
+    head_dim: int,
+    turned: int,
+    theta: float,
+    neighbours: bool,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Rotation:
     """Angles position / theta^(2i / turned), computed in fp32. `turned`: elements of a head, even."""
     places = torch.arange(length, dtype=torch.float32, device=device)
     exponents = torch.arange(0, turned, 2, dtype=torch.float32, device=device) / turned
     angles = torch.outer(places, 1.0 / theta**exponents)[:, None, None, :]
-    return Rotation(angles.cos().to(dtype), angles.sin().to(dtype), neighbours)
+    cos = torch.ones(length, 1, 1, head_dim, dtype=dtype, device=device)
+    for half in _pairs(cos, turned // 2, neighbours):
+        half.copy_(angles.cos())
+    return Rotation(cos, angles.sin().to(dtype), neighbours)
 
 
 def turn(x: Tensor, rotation: Rotation) -> Tensor:
@@ -49,13 +59,11 @@ class _Turn(torch.autograd.Function):
 
 def _turned(x: Tensor, cos: Tensor, sin: Tensor, neighbours: bool, direction: int) -> Tensor:
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    pairs = cos.shape[-1]
-    first, second = _pairs(x, pairs, neighbours)
-    out_first, out_second = _pairs(out, pairs, neighbours)
-    torch.mul(first, cos, out=out_first).addcmul_(second, sin, value=-direction)
-    torch.mul(second, cos, out=out_second).addcmul_(first, sin, value=direction)
-    if 2 * pairs < x.shape[-1]:
-        out[..., 2 * pairs :] = x[..., 2 * pairs :]
+    torch.mul(x, cos, out=out)
+    first, second = _pairs(x, sin.shape[-1], neighbours)
+    out_first, out_second = _pairs(out, sin.shape[-1], neighbours)
+    out_first.addcmul_(second, sin, value=-direction)
+    out_second.addcmul_(first, sin, value=direction)
     return out
 
 

@@ -22,9 +22,8 @@ class _VocabParallelLoss(torch.autograd.Function):
         scores = _without_padding(logits.detach(), vocab - first_row)
         wanted = scores.gather(-1, local)[..., 0].float().masked_fill(elsewhere, 0.0)
         shares = torch.softmax(scores, -1, dtype=torch.float32)
-        # The highest score has the share 1 / sum: one look at it, instead of a second pass over all.
-        highest, place = scores.max(-1, keepdim=True)
-        own = highest[..., 0].float() - shares.gather(-1, place)[..., 0].log()
+        # The highest score has the share 1 / sum.
+        own = scores.amax(-1).float() - shares.amax(-1).log()
         total, wanted = _over_all(own, wanted, group)
         counted = labels != IGNORED
         count = counted.sum().clamp_(min=1)

@@ -29,7 +29,7 @@ def test_turns_are_those_of_the_plain_models(neighbours: bool, turned: int) -> N
     from backend.node.train.rotary import make_rotation, turn
     from tests.reference_models.plain_parts import rotary_table, turn_halves, turn_neighbours
 
-    rotation = make_rotation(6, turned, 10000.0, neighbours, torch.float32, CPU)
+    rotation = make_rotation(6, 8, turned, 10000.0, neighbours, torch.float32, CPU)
     mixed = torch.randn(2, 6, 3, 4, 8, generator=torch.Generator().manual_seed(1))
     # Queries are a view of what linear_qkv gives.
     found = turn(mixed[..., :2, :], rotation)
@@ -45,7 +45,7 @@ def test_turns_are_those_of_the_plain_models(neighbours: bool, turned: int) -> N
 def test_gradients_of_turns(neighbours: bool) -> None:
     from backend.node.train.rotary import make_rotation, turn
 
-    rotation = make_rotation(5, 4, 100.0, neighbours, torch.float64, CPU)
+    rotation = make_rotation(5, 6, 4, 100.0, neighbours, torch.float64, CPU)
     x = torch.randn(2, 5, 1, 2, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda values: turn(values, rotation), (x,))
 
@@ -55,7 +55,7 @@ def test_a_turn_keeps_nothing_for_the_backward_pass() -> None:
 
     kept: list[Any] = []
     x = torch.randn(1, 5, 1, 2, 4, requires_grad=True)
-    rotation = make_rotation(5, 4, 100.0, False, torch.float32, CPU)
+    rotation = make_rotation(5, 4, 4, 100.0, False, torch.float32, CPU)
     with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda tensor: tensor):
         turn(x, rotation)
     assert kept == []
