@@ -65,24 +65,29 @@ def shared_directory_item(setting: Setting) -> Item:
     return _directory("shared_directory", setting.shared_directory)
 
 
-def _directory(name: str, path: str) -> Item:
+def shared_inside_item(setting: Setting) -> Item:
+    """The user of the container is another than the login user."""
+    return _directory("shared_inside", setting.shared_directory, setting.inside)
+
+
+def _directory(name: str, path: str, place: Place = Place.HOST) -> Item:
     def judge(done: Completed) -> Verdict:
         said = lines_after(done.text(), "npudeck-directory ")
         state, _blank, rest = said[0].partition(" ") if said else ("", "", "")
         if state == "open":
             return well(path)
         if state == "absent":
-            repair = Repair(("mkdir", "-p", "--", path), safe=True)
+            repair = Repair(("mkdir", "-p", "--", path), safe=True) if place is Place.HOST else None
             return wrong(_("{path} is not there").format(path=path), "", repair)
         if state == "file":
             return wrong(_("{path} is no directory").format(path=path), _("change it in the inventory"))
         if state == "closed":
             words = _("{path} cannot be written ({rights})").format(path=path, rights=short(rest, 60))
-            return wrong(words, _("give it to the login user, or change it in the inventory"))
+            return wrong(words, _("give it to the user who trains, or change it in the inventory"))
         return unknown(short(done.complaint()))
 
     needed = _("{path}, writable").format(path=path)
-    return Item(name, needed, script(_STATE, path), judge)
+    return Item(name, needed, script(_STATE, path), judge, place)
 
 
 def owner_item(node: Node, setting: Setting) -> Item:
@@ -130,13 +135,17 @@ def code_item(directory: str, model_script: str, place: Place) -> Item:
         said = lines_after(done.text(), "npudeck-code ")
         if not said:
             return unknown(short(done.complaint()))
-        upload = _("bring the code package to the node: npudeck fleet code")
+        upload = _("bring the code package to the node: npudeck fleet push code AscendCloud-….zip")
         if said[0] == "absent":
             return wrong(_("{path} is not there").format(path=directory), upload)
         lacking = [line.removeprefix("lacks ") for line in said if line.startswith("lacks ")]
         if lacking:
             sources = {"Megatron-LM", "MindSpeed", "ModelLink", "ModelLink/megatron"}
-            fix = _("run install.sh: npudeck containers install") if sources.issuperset(lacking) else upload
+            fix = (
+                _("run its install.sh: npudeck fleet push code … --install")
+                if sources.issuperset(lacking)
+                else upload
+            )
             return wrong(short(_("it lacks {names}").format(names=", ".join(lacking))), fix)
         commits = [line.removeprefix("commit ") for line in said if line.startswith("commit ")]
         found = ", ".join(" ".join(part[:12] for part in line.split()) for line in commits)

@@ -7,6 +7,7 @@ from backend.preflight.directory_items import (
     code_item,
     owner_item,
     shared_directory_item,
+    shared_inside_item,
     work_directory_item,
 )
 from backend.preflight.disk_items import checkpoint_disk_item, shm_item, work_disk_item
@@ -42,6 +43,7 @@ ORDER = (
     "work_disk",
     "code",
     "shared_directory",
+    "shared_inside",
     "shared",
     "data",
     "tokenizer",
@@ -74,7 +76,7 @@ def node_items(node: Node, setting: Setting) -> tuple[Item, ...]:
         items += [driver_item(), cann_item(setting)]
     if (run := setting.container_run(node)) is not None:
         items += docker_items(run)
-        items.append(inside_npus_item(node, setting))
+        items += [inside_npus_item(node, setting), shared_inside_item(setting)]
     if (code := setting.code_of(node)) is not None:
         items.append(code_item(*code, setting.inside))
     items += roce_items(node, setting)

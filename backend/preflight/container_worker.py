@@ -1,0 +1,86 @@
+"""The container of each node: looked at, started and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backend.engines.container import ContainerRun
+from backend.fleet.transport import Completed
+from backend.inventory import Node
+from backend.preflight.asking_worker import Asking
+from backend.preflight.docker_items import bound_by_others, container_faults, judge_container
+from backend.preflight.docker_state import DockerState, docker_argv, read_docker
+from backend.preflight.item import Status, short
+from backend.problems import NodeError
+from backend.translation import _
+
+_ASK_S = 15.0
+_START_S = 120.0
+_STOP_S = 60.0  # on top of the time that the container gets to end by itself
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerThere:
+    """`state`: runs, stopped, absent, or no-docker. `faults`: what of it is not as it should be; `shared`:
+    other containers on the same NPUs, with them; `start`: the command that would make it run."""
+
+    state: str
+    docker: str
+    image: str
+    faults: tuple[str, ...]
+    shared: tuple[tuple[str, tuple[int, ...]], ...]
+    start: tuple[str, ...] | None
+    words: str
+
+    @property
+    def well(self) -> bool:
+        return self.state == "runs" and not self.faults and not self.shared
+
+
+async def look(asking: Asking, node: Node, run: ContainerRun) -> ContainerThere:
+    """Raises `NodeError`."""
+    done = await asking.command(node, docker_argv(run), timeout_s=_ASK_S)
+    state = read_docker(done)
+    if state is None:
+        raise NodeError.because(short(done.complaint()), field=node.name)
+    return container_there(state, run)
+
+
+def container_there(state: DockerState, run: ContainerRun) -> ContainerThere:
+    verdict = judge_container(state, run)
+    found = state.named(run.container.name)
+    repair = verdict.repair.argv if verdict.repair is not None else None
+    word = "absent" if found is None else "runs" if found.running else "stopped"
+    faults = () if found is None else tuple(container_faults(found, state, run))
+    words = verdict.found if verdict.status is not Status.OK else ""
+    if word == "absent" and repair is None:
+        words = f"{verdict.found}; {verdict.fix}" if verdict.fix else verdict.found
+    if not state.version:
+        word, words = "no-docker", state.complaint or _("docker is not installed")
+    image = short(state.image.removeprefix("sha256:"), 12)
+    return ContainerThere(
+        word, state.version, image, faults, tuple(bound_by_others(state, run)), repair, words
+    )
+
+
+async def start(asking: Asking, node: Node, there: ContainerThere) -> None:
+    """Run the command that was shown. Raises `NodeError`."""
+    if there.start is not None:
+        _raise_unless_ok(node, await asking.command(node, there.start, timeout_s=_START_S))
+
+
+async def stop(asking: Asking, node: Node, name: str, grace_s: int, *, remove: bool) -> None:
+    """End everything in it; with `remove` it is gone afterwards. Raises `NodeError`."""
+    for argv in stop_argvs(name, grace_s, remove=remove):
+        _raise_unless_ok(node, await asking.command(node, argv, timeout_s=_STOP_S + grace_s))
+
+
+def stop_argvs(name: str, grace_s: int, *, remove: bool) -> Sequence[tuple[str, ...]]:
+    stopping = ("docker", "stop", "-t", str(grace_s), name)
+    return (stopping, ("docker", "rm", name)) if remove else (stopping,)
+
+
+def _raise_unless_ok(node: Node, done: Completed) -> None:
+    if not done.ok:
+        raise NodeError.because(short(done.complaint()), field=node.name)
