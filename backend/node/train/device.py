@@ -30,7 +30,6 @@ def choose_device(wanted: str, local_rank: int, ranks_on_node: int) -> Accelerat
         _check_count(torch.cuda.device_count(), ranks_on_node)
         torch.cuda.set_device(local_rank)
         return Accelerator(torch.device("cuda", local_rank), "nccl")
-    torch.set_num_threads(1)
     return Accelerator(torch.device("cpu"), "gloo")
 
 

@@ -97,7 +97,7 @@ class _LocalRanks:
             RANK=str(rank),
             LOCAL_RANK=str(local_rank),
             WORLD_SIZE=str(self._job.world_size),
-            OMP_NUM_THREADS="1",
+            OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS") or str(_threads(self._job)),
             # A torch_npu that cannot load must not take `import torch` down with it.
             TORCH_DEVICE_BACKEND_AUTOLOAD="0",
         )
@@ -200,6 +200,16 @@ class _Failure:
                 }
             }
         )
+
+
+def _threads(job: TrainJob) -> int:
+    """Threads of a rank on a CPU: this node's processors shared among its ranks.
+
+    One where there are several nodes: in a rehearsal they are often the same machine.
+    """
+    if job.world_size > job.npus_per_node:
+        return 1
+    return max(1, len(os.sched_getaffinity(0)) // job.npus_per_node)
 
 
 def _say_lost_peer(rank: int) -> None:
