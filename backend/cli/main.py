@@ -19,6 +19,7 @@ GROUPS = (
     "fleet",
     "health",
     "check",
+    "containers",
     "launch",
     "runs",
     "train",
