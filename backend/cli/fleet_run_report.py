@@ -72,6 +72,7 @@ def _ended(answer: Captured) -> str:
     if answer.ended == "flood":
         return _("ended: it printed without end")
     if answer.exit_code < 0:
+        # not the command: its guard
         return _("ended by signal {number}").format(number=-answer.exit_code)
     text = _("exit code {code}").format(code=answer.exit_code)
     if answer.exit_code == 127:

@@ -25,7 +25,7 @@ _GRACE_S = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """`exit_code` is negative for a signal; it means nothing unless `ended` is "exit".
+    """`exit_code` is 128 + N for signal N; it means nothing unless `ended` is "exit".
 
     "timeout": it was ended because it took too long; "flood": because it printed more than anybody reads.
     `noise`: what the login shell printed before the command ran.
@@ -71,8 +71,7 @@ async def capture(
     except (OSError, asyncssh.Error) as error:
         raise lost(node.name, _("the link was lost: {error}").format(error=error)) from error
     finally:
-        # a signal first: closing the channel alone would leave the command running
-        _kill(process)
+        # the end of stdin is what ends the command there
         process.close()
     took_s = time.monotonic() - began
     if done.returncode is None:
@@ -127,14 +126,6 @@ class _Reading:
     def captured(self, ended: Ended, exit_code: int, took_s: float) -> Captured:
         stdout, stderr = (kept.output() for kept in self._kept)
         return Captured(ended, exit_code, stdout, stderr, self.noise, took_s)
-
-
-def _kill(process: asyncssh.SSHClientProcess[bytes]) -> None:
-    if process.exit_status is None and process.exit_signal is None:
-        try:
-            process.kill()
-        except (OSError, asyncssh.Error):
-            return
 
 
 def _no_command(node: Node, reading: _Reading, exit_code: int) -> NodeError:

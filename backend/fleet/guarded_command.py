@@ -10,18 +10,42 @@ from backend.translation import _
 TIMED_OUT = 124  # what timeout(1) answers
 _KILLED = 137
 
-# the mark on both streams says where the command's own words begin; the limit is kept on the node itself,
-# because sshd leaves a command alone when its channel is closed
+# The mark on both streams says where the command's own words begin. The limit is kept on the node, and
+# so is the end when whoever asked goes away, which shows as the end of stdin: sshd leaves a command alone when
+# its channel is closed, and forwards no signals to root's.
 _SCRIPT = """
 printf '%s\\n' "$1"; printf '%s\\n' "$1" >&2
 limit=$2; shift 2
-command -v timeout >/dev/null 2>&1 && exec timeout -k 3 "$limit" "$@"
-exec "$@"
+exec 3<&0
+group=
+if command -v timeout >/dev/null 2>&1; then
+    # timeout makes itself the leader of a group, with all that it starts
+    timeout -k 3 "$limit" "$@" </dev/null 3<&- &
+    group=-
+else
+    "$@" </dev/null 3<&- &
+fi
+job=$!
+(
+    cat <&3
+    kill -TERM "$job"
+    sleep 2
+    kill -KILL "$group$job"
+) >/dev/null 2>&1 &
+watch=$!
+exec 3<&-
+{ wait "$job"; } 2>/dev/null
+code=$?
+kill -KILL "$watch" 2>/dev/null
+exit "$code"
 """
 
 
 def guarded(argv: Sequence[str], mark: str, limit_s: float) -> tuple[str, ...]:
-    """The argv that prints `mark` on a line of each stream and then is `argv`, ended after `limit_s`."""
+    """The argv that prints `mark` on a line of each stream and then does `argv`, which gets no stdin.
+
+    It is ended after `limit_s`, or when stdin ends. A signal shows as 128 and its number.
+    """
     # whole seconds: not every timeout(1) knows fractions
     return ("sh", "-c", _SCRIPT, "npudeck", mark, str(math.ceil(limit_s)), *argv)
 
@@ -57,4 +81,4 @@ class AfterMark:
 
 def timed_out(exit_code: int, took_s: float, limit_s: float) -> bool:
     """Whether timeout(1) ended it: a command may answer 124 by itself, but not at that moment."""
-    return exit_code in (TIMED_OUT, _KILLED, -9, -15) and took_s >= limit_s
+    return exit_code in (TIMED_OUT, _KILLED) and took_s >= limit_s

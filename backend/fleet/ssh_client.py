@@ -70,20 +70,18 @@ class SshTransport:
     async def process(
         self, node: Node, argv: Sequence[str], *, timeout_s: float, container: Container | None = None
     ) -> asyncssh.SSHClientProcess[bytes]:
-        """Start a command whose streams the caller reads and whose end the caller sees to; without stdin.
+        """Start a command whose streams the caller reads and whose end the caller sees to.
 
         It takes no place among the short commands: a fleet's worth of them is one a node. The deadline is for
         its start.
         """
         if container is not None:
-            argv = in_container(container, argv)
+            argv = in_container(container, argv, interactive=True)
         try:
             async with asyncio.timeout(timeout_s):
-                process = await self._start(self._link(node), node, argv)
+                return await self._start(self._link(node), node, argv)
         except TimeoutError as error:
             raise _late(node, timeout_s) from error
-        process.stdin.write_eof()
-        return process
 
     async def sftp(self, node: Node, *, timeout_s: float = 30.0) -> asyncssh.SFTPClient:
         """A file transfer session, which the caller ends. The deadline is for its start."""

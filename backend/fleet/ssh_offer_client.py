@@ -43,12 +43,15 @@ async def known_host(target: Target, ssh: SshOptions) -> KnownHost:
         known = await asyncio.get_running_loop().run_in_executor(None, read_known_hosts, files)
         host, port = options.host_key_alias or options.host, options.port
         matched = known.match(host, "", None if port == 22 else port)
+        name = host if port == 22 else f"[{host}]:{port}"
+        # asyncssh forgets what is revoked for [host]:port where nothing else is known for it
+        revoked = [*matched[2], *known.match(name, "", None)[2]]
         return KnownHost(
-            host if port == 22 else f"[{host}]:{port}",
+            name,
             jump_of(target, options),
             files,
             tuple(matched[0]),
-            tuple(matched[2]),
+            tuple(revoked),
             bool(matched[1]),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import stat
 import subprocess
 import sys
@@ -307,6 +308,27 @@ def test_what_takes_too_long_is_ended_on_the_node(fleet: SshdFleet, ask: Ask) ->
     assert gone(["sh", "-c", script])
 
 
+def test_an_interrupted_command_ends_on_the_nodes_too(fleet: SshdFleet) -> None:
+    mark = f"32{os.getpid()}"
+    words = ["fleet", "run", "n[01-03]", "--", "sleep", mark]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "backend.cli", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 30
+    while not alive(["sleep", mark]):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert process.stderr is not None
+    assert process.stderr.read() == b"interrupted\n"
+    process.stderr.close()
+    assert gone(["sleep", mark])
+
+
 def test_endless_output_is_ended_in_bounded_memory(fleet: SshdFleet, ask: Ask) -> None:
     script = "echo first; exec cat /dev/zero"
     code, answers = ask("fleet", "run", "n01", "--timeout", "50", "--keep", "4", "--", "sh", "-c", script)
@@ -400,7 +422,9 @@ def alive(argv: list[str]) -> bool:
     wanted = b"\0".join(word.encode() for word in argv) + b"\0"
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if entry.read_bytes().endswith(wanted) and b"timeout" not in entry.read_bytes():
+            words = entry.read_bytes()
+            # neither the command's guard nor the npudeck that was told to run it
+            if words.endswith(wanted) and b"timeout" not in words and b"backend.cli" not in words:
                 return True
         except OSError:
             continue

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -57,24 +60,64 @@ def test_noise_without_end_is_an_error() -> None:
         reader.take(b"y\n" * 1000)
 
 
+@pytest.fixture
+def lifeline() -> Iterator[int]:
+    """A stdin that does not end."""
+    reading, writing = os.pipe()
+    yield reading
+    os.close(writing)
+    os.close(reading)
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize(
-    "words", [["printf", "%s|", "a b", "$HOME", "--", ""], ["sh", "-c", "echo $0; exit 7", "x"]]
+    "words",
+    [
+        ["printf", "%s|", "a b", "$HOME", "--", ""],
+        ["sh", "-c", "echo $0; echo bad >&2; exit 7", "x"],
+        ["no-such-program"],
+        ["sh", "-c", "cat; kill -9 $$"],
+    ],
 )
-def test_a_guarded_command_is_the_command(words: list[str]) -> None:
-    plain = subprocess.run(words, capture_output=True, check=False)
-    done = subprocess.run(guarded(words, "MARK", 5), capture_output=True, check=False)
+def test_a_guarded_command_is_the_command(words: list[str], shell: str, lifeline: int) -> None:
+    argv = [shell, *guarded(words, "MARK", 5)[1:]]
+    done = subprocess.run(argv, stdin=lifeline, capture_output=True, check=False)
+    assert done.stdout.startswith(b"MARK\n")
+    assert done.stderr.startswith(b"MARK\n")
+    if words[0] == "no-such-program":
+        assert done.returncode == 127
+        return
+    plain = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert done.stdout == b"MARK\n" + plain.stdout
     assert done.stderr == b"MARK\n" + plain.stderr
-    assert done.returncode == plain.returncode
+    assert done.returncode == (plain.returncode if plain.returncode >= 0 else 128 - plain.returncode)
 
 
-def test_its_end_in_time_is_not_taken_for_a_failure_of_its_own() -> None:
-    assert (
-        subprocess.run(guarded(["sleep", "9"], "M", 0.5), capture_output=True, check=False).returncode == 124
-    )
+def test_its_end_in_time_is_not_taken_for_a_failure_of_its_own(lifeline: int) -> None:
+    argv = guarded(["sleep", "9"], "M", 0.5)
+    assert subprocess.run(argv, stdin=lifeline, capture_output=True, check=False).returncode == 124
     assert timed_out(124, 1.0, 1)
     assert not timed_out(124, 0.2, 1)
     assert not timed_out(1, 2.0, 1)
+
+
+@pytest.mark.parametrize(
+    "script", ["exec sleep 77", "sleep 77; echo", "trap '' TERM; while :; do sleep 0.7; done"]
+)
+def test_it_ends_when_whoever_asked_is_gone(script: str) -> None:
+    process = subprocess.Popen(
+        guarded(["sh", "-c", script], "MARK", 60), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout.readline() == "MARK\n"
+    began = time.monotonic()
+    process.stdin.close()
+    # the pipe ends when the last process that has it is gone
+    assert process.stdout.read().strip() == ""
+    assert time.monotonic() - began < 15
+    process.wait(10)
+    process.stdout.close()
 
 
 def test_the_odd_ones_stand_last() -> None:

@@ -1,0 +1,152 @@
+"""`npudeck fleet init`: from every source, asked or not, and never over a file unasked."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.cli.main import main
+from backend.fleet.inventory_files import load_inventory
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def problem(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)["problems"][0]
+    return found
+
+
+def test_from_a_node_set(here: Path) -> None:
+    words = [
+        "--user",
+        "ops",
+        "--npus",
+        "16",
+        "--jump",
+        "gate",
+        "--group",
+        "rack-a=n[01-02]",
+        "--group",
+        "b=n03",
+    ]
+    assert main(["fleet", "init", "n[01-03]", *words]) == 0
+    fleet = load_inventory("npudeck.toml")
+    assert [(node.name, node.host, node.npus) for node in fleet.nodes] == [
+        (name, name, 16) for name in ("n01", "n02", "n03")
+    ]
+    assert (fleet.ssh.user, fleet.ssh.proxy_jump, fleet.name) == ("ops", "gate", here.name)
+    assert fleet.shared_directory == fleet.nodes[0].work_directory == "/home/ma-user/ws"
+    assert fleet.groups == (("rack-a", ("n01", "n02")), ("b", ("n03",)))
+
+
+def test_from_a_host_file_some_of_it(here: Path) -> None:
+    (here / "hosts").write_text("10.0.0.1 n01\n10.0.0.2 n02\nn03 slots=4\n")
+    assert main(["fleet", "init", "--hostfile", "hosts", "!n02", "-o", "lab/fleet.toml"]) == 0
+    fleet = load_inventory("lab/fleet.toml")
+    assert [(node.name, node.host, node.npus) for node in fleet.nodes] == [
+        ("n01", "10.0.0.1", 8),
+        ("n03", "n03", 4),
+    ]
+    assert fleet.name == "lab"
+
+
+def test_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n[1-2]\n"))
+    assert main(["fleet", "init", "--hostfile", "-"]) == 0
+    assert len(load_inventory("npudeck.toml").nodes) == 2
+
+
+def test_from_an_ssh_config(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "config").write_text("Host n01\nHost n02\nHost github.com\nHost *\n  User ops\n")
+    assert main(["fleet", "init", "--ssh-config", "config", "--json", "--", "n*"]) == 0
+    assert json.loads(capsys.readouterr().out)["nodes"] == ["n01", "n02"]
+    assert load_inventory("npudeck.toml").ssh.config == str(here / "config")
+    (here / "home" / ".ssh").mkdir(parents=True)
+    (here / "home" / ".ssh" / "config").write_text("Host n09\n")
+    assert main(["fleet", "init", "--ssh-config", "--overwrite"]) == 0
+    fleet = load_inventory("npudeck.toml")
+    # the one that SSH reads anyway need not be named
+    assert ([node.name for node in fleet.nodes], fleet.ssh.config) == (["n09"], None)
+
+
+def test_files_are_named_from_the_inventorys_folder(here: Path) -> None:
+    words = ["--identity", "id", "--known-hosts", "kh", "-o"]
+    assert main(["fleet", "init", "n1", *words, "npudeck.toml"]) == 0
+    assert 'known_hosts = "kh"' in (here / "npudeck.toml").read_text()
+    assert main(["fleet", "init", "n1", *words, "deep/npudeck.toml"]) == 0
+    fleet = load_inventory("deep/npudeck.toml")
+    assert (fleet.ssh.identity_files, fleet.ssh.known_hosts) == ((str(here / "id"),), str(here / "kh"))
+
+
+def test_a_file_that_is_there_stays(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "npudeck.toml").write_text("mine")
+    assert main(["fleet", "init", "n1", "--json"]) == 3
+    assert problem(capsys)["field"] == "output"
+    assert (here / "npudeck.toml").read_text() == "mine"
+    assert main(["fleet", "init", "n1", "--overwrite"]) == 0
+    assert [path.name for path in here.iterdir()] == ["npudeck.toml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([], 2),
+        (["n[1-"], 3),
+        (["n1", "--host", "h[1-2]"], 3),
+        (["n1", "--host", "-oProxyCommand=x"], 2),
+        (["n1", "--host=-oProxyCommand=x"], 3),
+        (["n1", "--work-directory", "~/ws"], 3),
+        (["n1", "--group", "x"], 2),
+        (["n1", "--group", "all=n1"], 3),
+        (["n1", "--known-hosts", "none"], 3),
+        (["--hostfile", "nowhere"], 3),
+        (["--hostfile", "a", "--ssh-config", "b"], 2),
+        (["n1\nx"], 3),
+    ],
+)
+def test_nothing_is_written_for_what_makes_no_sense(here: Path, words: list[str], code: int) -> None:
+    try:
+        found = main(["fleet", "init", *words, "--json"])
+    except SystemExit as end:
+        found = int(str(end.code))
+    assert found == code
+    assert list(here.iterdir()) == []
+
+
+class Typist(io.StringIO):
+    """Somebody at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_typed_answers(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    monkeypatch.setattr("sys.stderr", Typist())
+    monkeypatch.setattr("sys.stdin", Typist("\nn[01-02]\n{name}.lab\n\nmany\n4\n/data/ws\n\n"))
+    assert main(["fleet", "init"]) == 0
+    fleet = load_inventory("npudeck.toml")
+    assert [(node.host, node.npus) for node in fleet.nodes] == [("n01.lab", 4), ("n02.lab", 4)]
+    assert (fleet.nodes[0].work_directory, fleet.shared_directory, fleet.ssh.user) == (
+        "/data/ws",
+        "/data/ws",
+        None,
+    )
+
+
+def test_answers_that_end_write_nothing(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    monkeypatch.setattr("sys.stderr", Typist())
+    monkeypatch.setattr("sys.stdin", Typist("n1\n"))
+    assert main(["fleet", "init"]) == 130
+    assert list(here.iterdir()) == []
+    # with --json nobody is asked, terminal or not
+    monkeypatch.setattr("sys.stdin", Typist("n1\n"))
+    assert main(["fleet", "init", "--json"]) == 2
