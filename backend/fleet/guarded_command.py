@@ -10,9 +10,9 @@ from backend.translation import _
 TIMED_OUT = 124  # what timeout(1) answers
 _KILLED = 137
 
-# The mark on both streams says where the command's own words begin. The limit is kept on the node, and
-# so is the end when whoever asked goes away, which shows as the end of stdin: sshd leaves a command alone when
-# its channel is closed, and forwards no signals to root's.
+# The mark on both streams says where the command's own words begin. The limit is kept on the node, and so is
+# the end when whoever asked goes away, which shows as the end of stdin: sshd leaves a command alone when its
+# channel is closed, and forwards no signals to root's.
 _SCRIPT = """
 printf '%s\\n' "$1"; printf '%s\\n' "$1" >&2
 limit=$2; shift 2
