@@ -42,7 +42,7 @@ def register(commands: Commands) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    """Exit code 0: nothing is wrong (warnings do not count); 1: something is; 4: a node gave no answer."""
+    """Exit code 0: nothing is wrong (warnings do not count); 1: something is; 4: a node was not reached."""
     import asyncio
 
     from backend.cli.check_rounds import rounds

@@ -13,6 +13,7 @@ from backend.fleet.node_sets import folded
 from backend.inventory import Inventory
 from backend.preflight.item import Finding, Status
 from backend.preflight.items import ORDER
+from backend.preflight.login_items import SSH
 from backend.preflight.setting import Setting
 from backend.translation import _, ngettext
 
@@ -21,9 +22,10 @@ _WIDTH = 100
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """4: a node gave no answer; 1: something is wrong; 0: nothing is, though there may be warnings."""
-    states = {found.status for found in findings}
-    return 4 if Status.UNKNOWN in states else int(Status.WRONG in states)
+    """4: a node was not reached; 1: something is wrong or nobody knows; 0: neither, whatever the warnings."""
+    if any(found.item == SSH and found.status is Status.UNKNOWN for found in findings):
+        return 4
+    return int(any(found.status in (Status.WRONG, Status.UNKNOWN) for found in findings))
 
 
 def to_json(

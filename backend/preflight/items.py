@@ -14,7 +14,7 @@ from backend.preflight.disk_items import checkpoint_disk_item, shm_item, work_di
 from backend.preflight.docker_items import docker_items
 from backend.preflight.input_items import input_items
 from backend.preflight.item import Item
-from backend.preflight.login_items import limits_item, login_item, stale_item
+from backend.preflight.login_items import limits_item, login_item, stale_item, tools_item
 from backend.preflight.npu_items import cann_item, driver_item, free_npus_item, inside_npus_item, npus_item
 from backend.preflight.python_item import python_item
 from backend.preflight.roce_items import roce_items
@@ -36,6 +36,7 @@ ORDER = (
     "npus_inside",
     "cann",
     "python",
+    "tools",
     "shm",
     "limits",
     "work_directory",
@@ -69,6 +70,7 @@ def node_items(node: Node, setting: Setting) -> tuple[Item, ...]:
         limits_item(setting),
         python_item(node, setting.requirements, setting.nodes.index(node), setting.inside),
         stale_item(),
+        tools_item(setting),
     ]
     if setting.npus(node):
         items += [npus_item(node, setting), free_npus_item(node)]

@@ -26,6 +26,12 @@ LEAST_OPEN_FILES = 16_384
 LEAST_LOCKED_KB = 8_192  # what Linux grants since 5.16; 64 before, too little for any registered memory
 _LOGIN = 'printf "npudeck-login %s %s\\n" "$(id -u)" "$(id -un)"'
 _LIMITS = 'printf "npudeck-limit %s %s\\n" nofile "$(ulimit -n)" memlock "$(ulimit -l)"'
+TOOLS = ("flock", "setsid", "mktemp", "timeout", "grep", "sed", "awk")
+_TOOLS = """
+lacking=
+for tool; do command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"; done
+printf 'npudeck-tools%s\\n' "$lacking"
+"""
 _PROCESSES = (
     "LC_ALL=C ps -ww -eo pid=,user=,etimes=,args= 2>/dev/null | head -c 2000000 | sed 's/^/npudeck-ps /'"
 )
@@ -74,6 +80,21 @@ def limits_item(setting: Setting) -> Item:
 
 def _less(limit: str, least: int) -> bool:
     return limit.isascii() and limit.isdecimal() and int(limit) < least
+
+
+def tools_item(setting: Setting) -> Item:
+    """Jobs and leases of runs are kept with these; small images often lack them."""
+
+    def judge(done: Completed) -> Verdict:
+        said = lines_after(done.text(), "npudeck-tools")
+        if not said:
+            return unknown(short(done.complaint()))
+        if lacking := said[0].split():
+            package = _("install util-linux, procps and grep there, or take an image that has them")
+            return wrong(_("it lacks {names}").format(names=short(", ".join(lacking))), package)
+        return well(", ".join(TOOLS))
+
+    return Item("tools", ", ".join(TOOLS), script(_TOOLS, *TOOLS), judge, setting.inside)
 
 
 def stale_item() -> Item:

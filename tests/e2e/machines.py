@@ -324,32 +324,46 @@ def start_docker(machine: Machine) -> subprocess.Popen[bytes]:
     return engine
 
 
-def make_image(path: Path, programs: list[str], folders: list[str]) -> Path:
-    """A tar of an image: programs of this machine with the libraries that they load, users, empty folders."""
-    files: set[str] = set()
-    for program in programs:
-        files.add(os.path.realpath(program))
-        listed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
-        files |= {word for line in listed.splitlines() for word in line.split() if word.startswith("/")}
+def make_image(path: Path, programs: list[str], libraries: list[str]) -> Path:
+    """A tar of an image: programs of this machine, what they and `libraries` load, two users, CANN's file."""
+    loaded = {word for one in [*programs, *libraries] for word in _loaded(one)}
+    texts = {
+        "etc/passwd": "root:x:0:0::/root:/bin/sh\nma-user:x:1000:1000::/home/ma-user:/bin/sh\n",
+        "etc/group": "root:x:0:\nma-group:x:1000:\n",
+        "usr/local/Ascend/ascend-toolkit/latest/aarch64-linux/ascend_toolkit_install.info": TOOLKIT,
+    }
     with tarfile.open(path, "w") as tar:
-        for folder in ("bin", "etc", "tmp", "root", "dev", "proc", "sys", "usr/bin", *folders):
+        named = [file.lstrip("/") for file in loaded] + list(texts)
+        above = {str(parent) for name in named for parent in Path(name).parents if str(parent) != "."}
+        above |= {"tmp", "root", "dev", "proc", "sys", "usr/bin", "usr/local/sbin", "home", "home/ma-user"}
+        for folder in sorted(above):
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
             tar.addfile(entry)
-        for file in sorted(files):
-            tar.add(os.path.realpath(file), arcname=file.lstrip("/"), recursive=False)
+        for file in sorted(loaded):
+            _add(tar, file, file.lstrip("/"))
         for program in programs:
-            name = f"usr/bin/{Path(program).name}"
-            if name not in {file.lstrip("/") for file in files}:
-                tar.add(os.path.realpath(program), arcname=name, recursive=False)
-        for name, text in (
-            ("etc/passwd", "root:x:0:0::/root:/bin/sh\nma-user:x:1000:1000::/home/ma-user:/bin/sh\n"),
-            ("etc/group", "root:x:0:\nma-group:x:1000:\n"),
-        ):
-            new = path.parent / "entry"
-            new.write_text(text)
-            tar.add(new, arcname=name)
+            _add(tar, program, f"usr/bin/{Path(program).name}")
+        link = tarfile.TarInfo("bin")
+        link.type, link.linkname = tarfile.SYMTYPE, "usr/bin"
+        tar.addfile(link)
+        for name, text in texts.items():
+            (path.parent / "entry").write_text(text)
+            tar.add(path.parent / "entry", arcname=name)
     return path
+
+
+def _loaded(program: str) -> list[str]:
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    words = [
+        word for line in listed.splitlines() for word in line.split() if word.startswith(("/lib", "/usr/lib"))
+    ]
+    return [word.rstrip(":") for word in words]
+
+
+def _add(tar: tarfile.TarFile, file: str, name: str) -> None:
+    """What a link leads to, under the link's name."""
+    tar.add(os.path.realpath(file), arcname=name, recursive=False)
 
 
 def _ip(*words: str) -> None:
