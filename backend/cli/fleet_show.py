@@ -108,7 +108,7 @@ def _rows(document: dict[str, Any], facts: NodeFacts | None) -> list[tuple[str, 
         return rows
     rows += [
         (_("it calls itself"), f"{facts.host}, {facts.system}, {facts.user}"),
-        (_("up since"), span(facts.up_s) if facts.up_s is not None else "-"),
+        (_("up for"), span(facts.up_s) if facts.up_s is not None else "-"),
         (_("load"), facts.load or "-"),
         (_("room there"), size(facts.free_kb * 1024) if facts.free_kb is not None else "-"),
         (_("work directory is"), _("there") if facts.work_directory else _("missing")),

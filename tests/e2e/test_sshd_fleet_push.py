@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -263,6 +264,7 @@ def test_edited_scripts_are_kept_unless_told_otherwise(fleet: SshdFleet, ask: As
     assert ask("fleet", "code", "n[01-02]")[0] == 0
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="no git")
 def test_installed_once_without_a_network(fleet: SshdFleet, ask: Ask, tmp_path: Path) -> None:
     package, mirrors = tmp_path / "p.zip", bundle(tmp_path / "bundle")
     package.write_bytes(llm_package())
