@@ -26,7 +26,7 @@ LEAST_OPEN_FILES = 16_384
 LEAST_LOCKED_KB = 8_192  # what Linux grants since 5.16; 64 before, too little for any registered memory
 _LOGIN = 'printf "npudeck-login %s %s\\n" "$(id -u)" "$(id -un)"'
 _LIMITS = 'printf "npudeck-limit %s %s\\n" nofile "$(ulimit -n)" memlock "$(ulimit -l)"'
-TOOLS = ("flock", "setsid", "mktemp", "timeout", "grep", "sed", "awk")
+TOOLS = ("flock", "setsid", "mktemp", "sha256sum", "tar", "timeout", "grep", "sed", "awk")
 _TOOLS = """
 lacking=
 for tool; do command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"; done
@@ -90,7 +90,9 @@ def tools_item(setting: Setting) -> Item:
         if not said:
             return unknown(short(done.complaint()))
         if lacking := said[0].split():
-            package = _("install util-linux, procps and grep there, or take an image that has them")
+            package = _(
+                "install util-linux, coreutils, grep, gawk and tar there, or take an image that has them"
+            )
             return wrong(_("it lacks {names}").format(names=short(", ".join(lacking))), package)
         return well(", ".join(TOOLS))
 
