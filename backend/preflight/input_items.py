@@ -159,7 +159,7 @@ def _judge_weights(said: dict[str, Any], path: str) -> Verdict:
     if lacking := _no_config(said, path):
         return lacking
     shards, size = said.get("shards"), said.get("bytes")
-    if not shards or not isinstance(size, int):
+    if not isinstance(shards, int) or not isinstance(size, int) or not 0 < size < 1 << 63 or shards < 1:
         return wrong(_("{path} has no weights").format(path=path), _("bring the shards there"))
     return well(_("{count} files, {size:.1f} GB").format(count=shards, size=size / 1e9))
 

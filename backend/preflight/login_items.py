@@ -36,8 +36,8 @@ _PROCESSES = (
     "LC_ALL=C ps -ww -eo pid=,user=,etimes=,args= 2>/dev/null | head -c 2000000 | sed 's/^/npudeck-ps /'"
 )
 _TRAINING = re.compile(
-    r"^\S*\b(?:python[\d.]*|torchrun|bash|sh)\b.*?"
-    r"(?P<what>pretrain_\w+\.py|\btorchrun\b|torch\.distributed\.(?:run|launch)\b"
+    r"^(?:\S*\b(?:python[\d.]*|bash|sh)\b.*?|\S*/|)"
+    r"(?P<what>\bpretrain_\w+\.py|\btorchrun\b|torch\.distributed\.(?:run|launch)\b"
     r"|0_pl_(?:pretrain|sft|lora)_\w+\.sh|\.npudeck/code/\S+/node\.zip train)"
 )
 _RUN = re.compile(r"\.npudeck/runs/([A-Za-z0-9._-]{1,60})/")
@@ -79,7 +79,7 @@ def limits_item(setting: Setting) -> Item:
 
 
 def _less(limit: str, least: int) -> bool:
-    return limit.isascii() and limit.isdecimal() and int(limit) < least
+    return limit.isascii() and limit.isdecimal() and len(limit) < 20 and int(limit) < least
 
 
 def tools_item(setting: Setting) -> Item:

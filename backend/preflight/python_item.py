@@ -24,12 +24,11 @@ def python_item(node: Node, requirements: Requirements | None, rank: int, place:
                 _("set `python` of the node in the inventory to a Python ≥ 3.9"),
             )
         try:
-            found = read_answer(done.text())
-        except (ValueError, KeyError, IndexError, TypeError):
+            return _judge(node, read_answer(done.text()), needs)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return wrong(
                 _("{python} answers something else").format(python=node.python), short(done.complaint())
             )
-        return _judge(node, found, needs)
 
     words = _("Python ≥ 3.9")
     if modules:

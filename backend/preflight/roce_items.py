@@ -26,9 +26,9 @@ while [ "$chip" -lt "$1" ]; do
 done
 wait
 """
-_ADDRESS = re.compile(r"(\d+) ip ipaddr:\s*([0-9a-fA-F.:]{3,45})\s*$")
-_MASK = re.compile(r"(\d+) ip netmask:\s*([0-9a-fA-F.:/]{1,45})\s*$")
-_SWITCH = re.compile(r"(\d+) tls .*?tls switch\[(\d)\]")
+_ADDRESS = re.compile(r"(\d{1,4}) ip ipaddr:\s*([0-9a-fA-F.:]{3,45})\s*$")
+_MASK = re.compile(r"(\d{1,4}) ip netmask:\s*([0-9a-fA-F.:/]{1,45})\s*$")
+_SWITCH = re.compile(r"(\d{1,4}) tls .*?tls switch\[(\d)\]")
 
 
 def roce_items(node: Node, setting: Setting) -> tuple[Item, ...]:
