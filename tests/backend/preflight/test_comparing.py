@@ -69,10 +69,7 @@ def test_a_clock_is_read(said: str, clock: float | None) -> None:
     ("line", "found"),
     [
         ("12 root 7300 python3 /x/pretrain_gpt.py --tp 8", True),
-        (
-            "12 root 10 /opt/bin/torchrun --nproc 8 a.py",
-            False,
-        ),  # torchrun is a Python script: see the next line
+        ("12 root 10 /opt/bin/torchrun --nproc 8 a.py", True),
         ("12 root 10 /opt/bin/python3.9 /opt/bin/torchrun --nproc 8 a.py", True),
         ("12 root 10 python -m torch.distributed.launch a.py", True),
         ("12 root 10 sh scripts/llama2/0_pl_lora_70b.sh", True),

@@ -204,7 +204,8 @@ def test_the_answer_of_a_node_is_read() -> None:
     }  # fmt: skip
     text = (
         "Welcome\nnpudeck-fact cpus 8\nnpudeck-fact memory_kb 1024\nnpudeck-fact docker present\n"
-        f"npudeck-fact daemon 0 20.10.24\nnpudeck-fact image sha256:aa\nnpudeck-container {json.dumps(said)}\n"
+        "npudeck-fact daemon 0 20.10.24\nnpudeck-fact image sha256:aa\n"
+        f"npudeck-container {json.dumps(said)}\n"
         "npudeck-container {broken\n"
     )
     state = read_docker(Completed(0, text.encode(), b""))
