@@ -51,6 +51,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
     if arguments.yes and not arguments.fix:
         raise UsageError.because(_("--yes answers what --fix asks"), fix=_("give both, or none"))
+    if arguments.port is not None and arguments.port > 65_535:
+        raise UsageError.because(_("{port} is no port").format(port=arguments.port))
     inventory = open_fleet(arguments)
     setting, planned = setting_of(arguments, inventory)
     return asyncio.run(rounds(arguments, inventory, setting, planned))

@@ -30,7 +30,7 @@ DEVICES = [*(f"davinci{npu}" for npu in range(8)), "davinci_manager", "devmm_svm
 DRIVER = "Version=23.0.5\nascendhal_version=7.35.19\n"
 TOOLKIT = "package_name=Ascend-cann-toolkit\nversion=8.0.RC2\ninnerversion=V100R001C18\n"
 
-# words: folder of the machine, its address, gateway, shared folder. Runs as process 1 of the machine.
+# words: folder of the machine, its address, gateway, shared folder, sshd, a public key. It is process 1 there.
 _BOOT = r"""
 set -e
 mount --make-rprivate /
@@ -66,6 +66,7 @@ sysctl -qw net.ipv4.ip_forward=1
 echo net.ipv4.ip_forward=1 >/etc/sysctl.d/90-test.conf
 ulimit -n "$(ulimit -Hn)"
 ulimit -l "$(ulimit -Hl)"
+install -m 644 "$6" /etc/test-keys
 touch "$1/booted"
 exec "$5" -D -e -f "$1/sshd_config"
 """
@@ -116,7 +117,7 @@ class Machine:
             f"ListenAddress {self.address}:{PORT}",
             f"HostKey {self.folder}/key",
             "PidFile none",
-            f"AuthorizedKeysFile {key}.pub",
+            "AuthorizedKeysFile /etc/test-keys",
             "StrictModes no",
             "UsePAM no",
             "UseDNS no",
@@ -127,7 +128,7 @@ class Machine:
             f'"DOCKER_HOST=unix://{self.folder}/docker.sock" "HOME={self.folder}"',
         ]
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
-        words = [str(self.folder), self.address, self._gateway, str(self._shared), str(SSHD)]
+        words = [str(self.folder), self.address, self._gateway, str(self._shared), str(SSHD), f"{key}.pub"]
         argv = [
             "unshare",
             "-m",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -562,3 +563,65 @@ def test_the_table_folds_equal_answers(
 
 def test_yes_without_fix_makes_no_sense(check: Check) -> None:
     assert check("--yes")[0] == 2
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_a_port_that_is_none(check: Check, port: str) -> None:
+    with contextlib.suppress(SystemExit):
+        assert check("--port", port)[0] == 2
+
+
+def test_another_login_user_repairs_with_sudo(machines: Machines, check: Check) -> None:
+    second = machines.all[1]
+    second.run("echo 'ops:x:4242:4242::/tmp:/bin/sh' >>/etc/passwd && echo 'ops:*:1::::::' >>/etc/shadow")
+    second.run(f"mkdir {WORK}/of-root && chown 4242 {WORK}")
+    inventory(machines, user="ops")
+    machines.all[0].run("echo 'ops:x:0:0::/root:/bin/sh' >>/etc/passwd && echo 'ops:*:1::::::' >>/etc/shadow")
+    try:
+        code, report = check("--fix", "--yes")
+    finally:
+        inventory(machines)
+        for machine in machines.all:
+            machine.run("sed -i /^ops:/d /etc/passwd /etc/shadow")
+        second.run(f"chown 0 {WORK}; rmdir {WORK}/of-root")
+    assert code == 1
+    (repair,) = report["repairs"]
+    assert (repair["item"], repair["command"][:5]) == (
+        "owner",
+        ["sudo", "-n", "sh", "-c", repair["command"][4]],
+    )
+    # nobody allowed this user anything: said, and the item stays wrong
+    assert repair["ok"] is False
+    assert bad(report)["owner", "m2"] == "wrong"
+
+
+def test_without_a_container_the_commands_mean_the_nodes(
+    machines: Machines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["-i", str(machines.folder / "npudeck.toml"), "--json"]
+    for words in (["status"], ["start", "all"], ["stop", "all"]):
+        assert main(["containers", *words, *where]) == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["container"] is None
+        assert "names no container" in said.err
+    assert main(["containers", "exec", "m[1-2]", *where, "--", "sh", "-c", "echo $DOCKER_HOST"]) == 0
+    assert "docker.sock" in capsys.readouterr().out
+
+
+def test_eight_machines_are_asked_at_the_same_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "m").mkdir()
+    machines = Machines(tmp_path / "m", 8)
+    try:
+        machines.boot()
+        nodes = tuple(machine.node() for machine in machines.all)
+        file = str(tmp_path / "npudeck.toml")
+        save_inventory(Inventory("eight", nodes, SHARED, machines.options()), file)
+        code = main(["check", "-i", file, "--json"])
+    finally:
+        machines.close()
+    report = json.loads(capsys.readouterr().out)
+    assert (code, bad(report)) == (0, {})
+    assert report["took_s"] < 20

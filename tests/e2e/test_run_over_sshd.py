@@ -59,7 +59,7 @@ def start_server(folder: Path, name: str, fleet: Path) -> Sshd:
     marks = {"DEMO_FLEET": str(fleet), "DEMO_NODE": name, "CUDA_VISIBLE_DEVICES": ""}
     server = Sshd(folder, marks)
     tool = server.folder / "bin" / "npu-smi"
-    tool.write_text(simulator_script(server.folder / "npus.json", -1))
+    tool.write_text(simulator_script(server.folder / "npus.json", ""))
     tool.chmod(0o755)
     server.start()
     return server
