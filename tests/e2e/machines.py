@@ -30,7 +30,7 @@ DEVICES = [*(f"davinci{npu}" for npu in range(8)), "davinci_manager", "devmm_svm
 DRIVER = "Version=23.0.5\nascendhal_version=7.35.19\n"
 TOOLKIT = "package_name=Ascend-cann-toolkit\nversion=8.0.RC2\ninnerversion=V100R001C18\n"
 
-# words: folder of the machine, its address, gateway, shared folder, sshd, a public key. It is process 1 there.
+# words: folder of the machine, its address, gateway, shared folder, sshd, a public key. Its process 1.
 _BOOT = r"""
 set -e
 mount --make-rprivate /
