@@ -53,7 +53,7 @@ def login_item() -> Item:
             return unknown(short(_("it runs no commands: {said}").format(said=done.complaint())))
         return well(_("logged in as {name}").format(name=short(name, 40) or number), number)
 
-    return Item(SSH, _("a login that runs commands"), script(_LOGIN), judge, timeout_s=12.0)
+    return Item(SSH, _("a login that runs commands"), script(_LOGIN), judge, timeout_s=8.0)
 
 
 def limits_item(setting: Setting) -> Item:
