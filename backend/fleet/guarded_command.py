@@ -26,17 +26,24 @@ else
     "$@" </dev/null 3<&- &
 fi
 job=$!
-(
-    cat <&3
+gone() {
     kill -TERM "$job"
+    # what does not listen, and what was started while the signal came
     sleep 2
     kill -KILL "$group$job"
+    exit 143
+}
+trap gone USR1
+(
+    cat <&3
+    kill -USR1 $$
 ) >/dev/null 2>&1 &
 watch=$!
-exec 3<&-
-{ wait "$job"; } 2>/dev/null
+# shells say on stderr what they killed
+exec 3<&- 2>/dev/null
+wait "$job"
 code=$?
-kill -KILL "$watch" 2>/dev/null
+kill -KILL "$watch"
 exit "$code"
 """
 
