@@ -7,8 +7,9 @@ key (latest wins), a *fact* is never dropped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 
 
 class Health(StrEnum):
@@ -19,6 +20,16 @@ class Health(StrEnum):
     ALARM = "Alarm"
     CRITICAL = "Critical"
     UNKNOWN = "UNKNOWN"
+
+
+class Level(IntEnum):
+    """Worst first is `max`, with unknown between well and warning: it is not OK, and it is not bad news."""
+
+    WELL = 0
+    UNKNOWN = 1
+    WARNING = 2
+    ALARM = 3
+    CRITICAL = 4
 
 
 class RunStatus(StrEnum):
@@ -90,6 +101,138 @@ class ProcessReading:
     container_pid: int | None = None
 
 
+# ---- what the slower questions say -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """A RoCE link went up or down. `at`: UTC epoch seconds; `port` only on a 950."""
+
+    at: float
+    up: bool
+    port: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """An optical module. Powers in mW, one a lane; `raised`: flags (`Rx Los Flag`) that are not 0x0."""
+
+    present: bool | None = None
+    temp_c: float | None = None
+    temp_range_c: tuple[float | None, float | None] = (None, None)
+    tx_mw: tuple[float, ...] = ()
+    tx_range_mw: tuple[float | None, float | None] = (None, None)
+    rx_mw: tuple[float, ...] = ()
+    rx_range_mw: tuple[float | None, float | None] = (None, None)
+    raised: tuple[str, ...] = ()
+    media_snr_db: tuple[float, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hccs:
+    """The links to the other chips of the machine (`-t hccs`). `healthy` is the tool's own word."""
+
+    healthy: bool | None = None
+    lane_modes: tuple[int, ...] = ()
+    errors: int | None = None
+    retries: int | None = None
+    first_error_lane: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDetails:
+    """One chip beyond the table of `npu-smi info`. None: not asked, not supported, or not printed.
+
+    `answered`: UTC epoch seconds of the last answer, by the kind of question. `failed`: kinds whose last
+    question got no answer, with the reason; what a device does not support is in neither.
+    `grown`: what the error counters grew by since the last question, `span_s` seconds before.
+    """
+
+    npu_id: int
+    chip_id: int
+    phy_id: int | None = None
+    answered: Mapping[str, float] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    health: str | None = None
+    codes: tuple[str, ...] | None = None
+    code_texts: tuple[str, ...] = ()
+    hbm_capacity_mb: int | None = None
+    hbm_temp_c: int | None = None
+    ecc: Mapping[str, int] | None = None
+    aicore_mhz: int | None = None
+    aicore_rated_mhz: int | None = None
+    aicore_pct: int | None = None
+    hccs: Hccs | None = None
+    link: str | None = None
+    ports: Mapping[str, str] = field(default_factory=dict)
+    net_health: str | None = None
+    changes: tuple[LinkChange, ...] = ()
+    optics: Optics | None = None
+    fec: str | None = None
+    tls_switch: int | None = None
+    address: str | None = None
+    switch_port: str | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
+    grown: Mapping[str, int] = field(default_factory=dict)
+    span_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A mounted file system. Sizes in MB (MiB)."""
+
+    path: str
+    size_mb: int
+    free_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostDetails:
+    """The machine around the NPUs. MB are MiB; None: not printed there.
+
+    `versions`: driver, firmware, cann, torch_npu, docker, by name. `clock_offset_s`: how far the node's clock
+    is ahead of its time source, as its own NTP client says; `pci_npus`: Huawei's accelerators on the PCI bus.
+    `answered`: UTC epoch seconds of the last answer, for `host` and for `versions`.
+    """
+
+    cpus: int | None = None
+    load_1m: float | None = None
+    cpu_pct: float | None = None
+    memory_mb: int | None = None
+    memory_free_mb: int | None = None
+    disks: tuple[Disk, ...] = ()
+    shm: Disk | None = None
+    clock_offset_s: float | None = None
+    clock_synchronised: bool | None = None
+    pci_npus: int | None = None
+    davinci: tuple[int, ...] = ()
+    boot_id: str = ""
+    utc_offset_s: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+    answered: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong. `rule` names the rule; with place and code it is the finding's identity.
+
+    `npu_id` is None for a whole node, `node` empty for the whole fleet. `since`: UTC epoch seconds of the
+    event itself where the tool prints it, else of the first reading that showed it. `code`: a fault code.
+    """
+
+    rule: str
+    level: Level
+    node: str
+    npu_id: int | None
+    chip_id: int | None
+    what: str
+    why: str = ""
+    fix: str = ""
+    since: float = 0.0
+    code: str = ""
+
+
 # ---- samples: latest wins --------------------------------------------------------------------------
 
 
@@ -112,6 +255,20 @@ class NodeNotReached:
     node: str
     at: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDetailed:
+    """The details of a node as far as they are known, and what is wrong by them.
+
+    `node` is empty for the whole fleet: `findings` then say what differs between its nodes.
+    """
+
+    node: str
+    at: float
+    devices: tuple[DeviceDetails, ...]
+    host: HostDetails | None
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +391,7 @@ class NodeLinkChanged:
     reason: str = ""
 
 
-Sample = NodeObserved | NodeNotReached | StageProgressed
+Sample = NodeObserved | NodeNotReached | NodeDetailed | StageProgressed
 Fact = (
     RunCreated
     | RunStateChanged

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from backend.cli.visible_text import visible
-from backend.events import DeviceReading
+from backend.events import DeviceReading, Finding
 from backend.probes.judge_fleet import judge_fleet
-from backend.state.device_health import Level
-from backend.state.finding import Finding, carry_since, level_word
+from backend.state.finding import carry_since, level_word
+from backend.state.finding import to_json as finding_json
 from backend.state.fleet_state import FleetState, NodeView
 from backend.translation import _
 
@@ -32,11 +32,6 @@ def of_device(view: NodeView, device: DeviceReading) -> tuple[Finding, ...]:
 def of_node(view: NodeView) -> tuple[Finding, ...]:
     """The findings of the node as a whole, such as cards that are not there."""
     return tuple(finding for finding in view.findings if finding.npu_id is None)
-
-
-def level_of(level: Level, findings: Iterable[Finding]) -> str:
-    """The level of a chip in words: a finding may be critical where the grid has only alarm."""
-    return level_word(max((finding.level for finding in findings), default=level))
 
 
 def lines(fleet: FleetState, more: Iterable[Finding], at: float) -> list[str]:
@@ -75,7 +70,7 @@ def _moment(since: float, at: float) -> str:
 
 def to_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """Without the place, which the surrounding object says."""
-    found = [finding.to_json() for finding in findings]
+    found = [finding_json(finding) for finding in findings]
     for entry in found:
         for name in ("node", "npu_id", "chip_id"):
             del entry[name]

@@ -7,14 +7,12 @@ from typing import Any
 
 from backend.cli import health_findings
 from backend.cli.visible_text import visible
-from backend.events import DeviceReading
+from backend.events import DeviceReading, Finding, Level
 from backend.inventory import Inventory
-from backend.state.device_health import Level, Verdict
-from backend.state.finding import Finding
+from backend.state.device_health import Verdict
+from backend.state.finding import level_word
 from backend.state.fleet_state import FleetState, NodeView
 from backend.translation import _, ngettext
-
-_URGENCY = {Level.ALARM: 0, Level.WARNING: 1, Level.UNKNOWN: 2, Level.WELL: 3}
 
 
 def fleet_of(inventory: Inventory, names: tuple[str, ...]) -> FleetState:
@@ -71,16 +69,15 @@ def _rows(view: NodeView) -> list[tuple[int, tuple[str, ...]]]:
     """Rows with their urgency. A node that is not reached is one row: nothing is known of it."""
     if not view.reachable:
         reason = view.reason or _("not asked yet")
-        return [(_URGENCY[Level.UNKNOWN], (view.name, *"-" * 3, _("unreachable"), *"-" * 5, reason))]
+        return [(-Level.UNKNOWN, (view.name, *"-" * 3, _("unreachable"), *"-" * 5, reason))]
     verdicts = view.verdicts()
     rows = [
-        (_URGENCY[verdict.level], _device_row(view, device, verdict))
+        (-verdict.level, _device_row(view, device, verdict))
         for device, verdict in zip(view.devices, verdicts, strict=False)
     ]
     gone = verdicts[len(view.devices) :]
     rows += [
-        (_URGENCY[verdict.level], (view.name, *"-" * 3, _("missing"), *"-" * 5, verdict.sentence))
-        for verdict in gone
+        (-verdict.level, (view.name, *"-" * 3, _("missing"), *"-" * 5, verdict.sentence)) for verdict in gone
     ]
     return rows
 
@@ -120,8 +117,9 @@ def summary(fleet: FleetState) -> str:
     counts = fleet.counts()
     nodes = ngettext("{n} node", "{n} nodes", counts.nodes).format(n=counts.nodes)
     npus = ngettext("{n} NPU", "{n} NPUs", counts.npus).format(n=counts.npus)
-    text = _("{nodes}, {npus}: {well} well, {warning} warning, {alarm} alarm, {unknown} unknown")
-    line = text.format(**(asdict(counts) | {"nodes": nodes, "npus": npus}))
+    said = _("{well} well, {warning} warning, {alarm} alarm, {critical} critical, {unknown} unknown")
+    text = f"{nodes}, {npus}: {said}"
+    line = text.format(**asdict(counts))
     silent = [view.name for view in fleet.nodes.values() if not view.reachable]
     return line + (_("; not reached: {names}").format(names=", ".join(silent)) if silent else "")
 
@@ -149,7 +147,7 @@ def _device_json(view: NodeView, device: DeviceReading, verdict: Verdict) -> dic
     key = (device.npu_id, device.chip_id)
     details = next((asdict(one) for one in known if (one.npu_id, one.chip_id) == key), None)
     return asdict(device) | {
-        "level": health_findings.level_of(verdict.level, findings),
+        "level": level_word(verdict.level),
         "sentence": verdict.sentence,
         "findings": health_findings.to_json(findings),
         "details": details,

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from backend.cli import output
 from backend.cli.health_findings import fleet_findings, lines
 from backend.cli.health_report import COLUMNS, exit_code, fleet_of, summary, to_json, to_rows
-from backend.events import Event, NodeNotReached
+from backend.events import Event, Finding, NodeDetailed, NodeNotReached
 from backend.fleet.connect_client import connect
 from backend.fleet.fan_out import fan_out
 from backend.inventory import Inventory, Node
@@ -19,9 +19,7 @@ from backend.probes.circumstances import Circumstances
 from backend.probes.node_record import NodeRecord
 from backend.probes.probe_worker import examine, reason_of
 from backend.problems import NpudeckError
-from backend.state.finding import Finding
 from backend.state.fleet_state import FleetState
-from backend.state.node_details import NodeDetailed
 
 # without a job that says from when it counts: outages of a link that are older than a day are history
 _HISTORY_S = 86400.0

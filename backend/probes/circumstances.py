@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backend.state.device_health import Level
-from backend.state.finding import Finding
+from backend.events import Finding, Level
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from backend.state.node_details import LinkChange
+from backend.events import LinkChange
 
 # MindCluster's fault diagnosis counts only outages longer than this: a link trains for some seconds
 FLAP_S = 30.0

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from backend.events import Hccs, LinkChange, Optics
 from backend.probes.answer import Answer, Value, whole
-from backend.state.node_details import Hccs, LinkChange, Optics
 
 Fields = dict[str, Any]
 _LANE = {

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from backend.events import Disk
 from backend.probes.npu_smi_layout import clean_lines
 from backend.probes.version_files import read_version_file
-from backend.state.node_details import Disk
 
 MOST_DISKS = 200
 MOST_DEVICES = 1024

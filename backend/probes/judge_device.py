@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backend.events import DeviceReading, Health, ProcessReading
+from backend.events import DeviceDetails, DeviceReading, Finding, Hccs, Health, Level, ProcessReading
 from backend.probes.circumstances import Circumstances, Findings
 from backend.probes.judge_fault_codes import described, judge_codes
 from backend.probes.judge_memory import judge_ecc, judge_hbm_size
 from backend.probes.judge_network import judge_network
-from backend.state.device_health import HOT_C, TOO_HOT_C, Level
-from backend.state.finding import Finding
-from backend.state.node_details import DeviceDetails, Hccs
+from backend.state.device_health import HOT_C, TOO_HOT_C
 from backend.translation import _
 
 _WORDS: dict[str, Level] = {

@@ -10,8 +10,8 @@ import re
 
 from backend.catalog.fault_code import FaultCode, Handling
 from backend.catalog.fault_code_files import find_fault_code
+from backend.events import Level
 from backend.probes.circumstances import Findings
-from backend.state.device_health import Level
 from backend.translation import _
 
 LEVELS: dict[Handling, Level] = {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from backend.state.device_health import Level
-from backend.state.finding import Finding
-from backend.state.node_details import NodeDetailed
+from backend.events import Finding, Level, NodeDetailed
 from backend.translation import _
 
 _NAMES = {

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from backend.events import DeviceReading
+from backend.events import DeviceDetails, DeviceReading, Level
 from backend.probes.circumstances import Findings
-from backend.state.device_health import Level
-from backend.state.node_details import DeviceDetails
 from backend.translation import _
 
 # MindCluster's fault diagnosis: less than this of the rated size is a fault

@@ -5,10 +5,9 @@ npu-smi's Health shows none of it: a chip is OK while its link is down.
 
 from __future__ import annotations
 
+from backend.events import DeviceDetails, Level, Optics
 from backend.probes.circumstances import Findings
 from backend.probes.deltas import FLAP_S, flaps
-from backend.state.device_health import Level
-from backend.state.node_details import DeviceDetails, Optics
 from backend.translation import _
 
 # hccn_tool's words (hicann/driver). MindCluster flags only Socket failed, Receive timeout, Unreachable and

@@ -6,12 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median_low
 
-from backend.events import DeviceReading, NodeObserved
+from backend.events import DeviceDetails, DeviceReading, Finding, HostDetails, Level, NodeObserved
 from backend.probes.circumstances import Circumstances, Findings
 from backend.probes.judge_device import judge_device, judge_processes
-from backend.state.device_health import Level
-from backend.state.finding import Finding
-from backend.state.node_details import DeviceDetails, HostDetails
 from backend.translation import _, ngettext
 
 Key = tuple[int, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from backend.events import NodeObserved
+from backend.events import DeviceDetails, Finding, HostDetails, NodeDetailed, NodeObserved
 from backend.probes.answer import Answer
 from backend.probes.circumstances import Circumstances
 from backend.probes.deltas import growth
@@ -14,8 +14,7 @@ from backend.probes.host import cpu_times, read_host, read_versions
 from backend.probes.judge_node import Key, judge_node
 from backend.probes.probe_plan import FrameHeader
 from backend.probes.recognise import read_answers
-from backend.state.finding import Finding, carry_since
-from backend.state.node_details import DeviceDetails, HostDetails, NodeDetailed
+from backend.state.finding import carry_since
 from backend.translation import _
 
 MOST_CHIPS = 1024
@@ -40,9 +39,11 @@ class NodeRecord:
     def take(self, header: FrameHeader, said: str, at: float) -> None:
         """One answer, other than the table of all cards. `at`: UTC epoch seconds. Never raises."""
         if header.kind == "host":
-            self._take_host(said)
+            self._take_host(said, at)
         elif header.kind == "versions":
-            self.host = replace(self.host or HostDetails(), versions=read_versions(said))
+            host = self.host or HostDetails()
+            answered = {**host.answered, "versions": at}
+            self.host = replace(host, versions=read_versions(said), answered=answered)
         elif header.npu_id is not None and header.exit_code != _NOT_FOUND:
             self._take_device(header, said, at)
 
@@ -53,14 +54,15 @@ class NodeRecord:
         self.findings = carry_since(self.findings, found)
         return NodeDetailed(seen.node, circumstances.at, details, self.host, self.findings)
 
-    def _take_host(self, said: str) -> None:
+    def _take_host(self, said: str, at: float) -> None:
         fields = read_host(said)
         ticks = cpu_times(said)
         if ticks and self._ticks and ticks[1] > self._ticks[1]:
             busy, total = ticks[0] - self._ticks[0], ticks[1] - self._ticks[1]
             fields["cpu_pct"] = round(100 * min(1.0, max(0.0, busy / total)), 1)
         self._ticks = ticks or self._ticks
-        self.host = replace(self.host or HostDetails(), **fields)
+        host = self.host or HostDetails()
+        self.host = replace(host, answered={**host.answered, "host": at}, **fields)
 
     def _take_device(self, header: FrameHeader, said: str, at: float) -> None:
         key = (header.npu_id or 0, header.chip_id or 0)

@@ -17,31 +17,6 @@ _DETAIL = re.compile(
     rb"npudeck-probe v=2 t=(\d{1,12}) kind=([a-z_-]{1,30}) npu=([0-9.]{1,12}|-) chip=(\d{1,5}|-)"
     rb" phy=(\d{1,5}|-|) rc=(\d{1,5}) n=(\d{1,12})\r?\n"
 )
-# How often each kind is asked for, in seconds, while a node is watched. A question costs the node some 0.1 s
-# of one core for each chip; the table of all cards comes between them at its own pace.
-DETAILS: Mapping[str, int] = MappingProxyType(
-    {
-        "health": 60,
-        "link": 30,
-        "host": 30,
-        "common": 60,
-        "ecc": 120,
-        "net_health": 120,
-        "link_stat": 120,
-        "stat": 120,
-        "hccs": 120,
-        "usages": 300,
-        "memory": 300,
-        "optical": 300,
-        "pcie-err": 600,
-        "sio-info": 600,
-        "versions": 1800,
-        "fec": 1800,
-        "tls": 1800,
-        "ip": 1800,
-        "lldp": 1800,
-    }
-)
 # a card that is not well by its row: its codes say why
 CODES: Mapping[str, int] = MappingProxyType({"health": 60})
 _NOT_FOUND = 127

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from backend.clock import Clock, RealClock
-from backend.events import Event, NodeNotReached, NodeObserved
+from backend.events import Event, NodeDetailed, NodeNotReached, NodeObserved
 from backend.fleet.node_code_files import read_agent
 from backend.fleet.transport import Channel, Transport
 from backend.inventory import Node
@@ -16,7 +16,6 @@ from backend.probes.circumstances import Circumstances
 from backend.probes.node_record import NodeRecord
 from backend.probes.probe_plan import (
     CODES,
-    DETAILS,
     FrameHeader,
     judge_answer,
     parse_frame,
@@ -25,7 +24,7 @@ from backend.probes.probe_plan import (
     probe_argv,
 )
 from backend.problems import NodeUnreachableError, NpudeckError
-from backend.state.node_details import NodeDetailed
+from backend.state.question_times import DETAILS
 from backend.translation import _
 
 BACK_OFF_CAP_S = 15.0

@@ -7,31 +7,12 @@ query, which prints OK.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
-from backend.events import DeviceReading, Health
+from backend.events import DeviceReading, Health, Level
 from backend.translation import _
 
 HOT_C = 85
 TOO_HOT_C = 105
-
-
-class Level(IntEnum):
-    """Worst first is `max`, with unknown between well and warning: it is not OK, and it is not bad news.
-
-    CRITICAL is a finding's level; a `Verdict` says ALARM for it (`shown`).
-    """
-
-    WELL = 0
-    UNKNOWN = 1
-    WARNING = 2
-    ALARM = 3
-    CRITICAL = 4
-
-    @property
-    def shown(self) -> Level:
-        """The level of the four marks that a grid of NPUs has."""
-        return min(self, Level.ALARM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +25,7 @@ _WORDS: dict[str, Level] = {
     Health.OK: Level.WELL,
     Health.WARNING: Level.WARNING,
     Health.ALARM: Level.ALARM,
-    Health.CRITICAL: Level.ALARM,
+    Health.CRITICAL: Level.CRITICAL,
 }
 
 
@@ -54,7 +35,7 @@ def judge(device: DeviceReading) -> Verdict:
     if level is None:
         return Verdict(Level.UNKNOWN, _("npu-smi could not query this NPU"))
     sentence = "" if level is Level.WELL else _("npu-smi reports {word}").format(word=device.health)
-    if device.temp_c is not None and device.temp_c >= TOO_HOT_C:
+    if device.temp_c is not None and device.temp_c >= TOO_HOT_C and level <= Level.ALARM:
         return Verdict(
             Level.ALARM,
             _("{temp} °C, over the limit of {limit} °C").format(temp=device.temp_c, limit=TOO_HOT_C),

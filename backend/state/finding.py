@@ -1,40 +1,23 @@
-"""What is wrong with a device, a node or the fleet: one finding each, with the reason and what to do."""
+"""What is wrong with a device, a node or the fleet: which findings are the same, and which wins; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from backend.state.device_health import Level
+from backend.events import Finding, Level
+
+Key = tuple[str, str, int | None, int | None, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`rule` names the rule; with node and device it is the finding's identity.
+def key_of(finding: Finding) -> Key:
+    """The same for the same trouble, however its numbers move."""
+    return (finding.rule, finding.node, finding.npu_id, finding.chip_id, finding.code)
 
-    `npu_id` is None for a whole node, `node` empty for the whole fleet. `since`: UTC epoch seconds of the
-    event itself where the tool prints it, else of the first reading that showed it. `code`: a fault code.
-    """
 
-    rule: str
-    level: Level
-    node: str
-    npu_id: int | None
-    chip_id: int | None
-    what: str
-    why: str = ""
-    fix: str = ""
-    since: float = 0.0
-    code: str = ""
-
-    @property
-    def key(self) -> tuple[str, str, int | None, int | None, str]:
-        """The same for the same trouble, however its numbers move."""
-        return (self.rule, self.node, self.npu_id, self.chip_id, self.code)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"level": level_word(self.level)}
+def to_json(finding: Finding) -> dict[str, Any]:
+    return asdict(finding) | {"level": level_word(finding.level)}
 
 
 def level_word(level: Level) -> str:
@@ -49,9 +32,11 @@ def worst(findings: Iterable[Finding]) -> Level:
 
 def carry_since(before: Iterable[Finding], now: Iterable[Finding]) -> tuple[Finding, ...]:
     """`now`, the worst first; what was there before keeps the earlier `since`."""
-    known = {finding.key: finding.since for finding in before}
+    known = {key_of(finding): finding.since for finding in before}
     carried = [
-        replace(finding, since=min(finding.since, known[finding.key])) if finding.key in known else finding
+        replace(finding, since=min(finding.since, known[key]))
+        if (key := key_of(finding)) in known
+        else finding
         for finding in now
     ]
     return tuple(sorted(carried, key=lambda finding: -finding.level))

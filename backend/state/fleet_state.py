@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from backend.events import DeviceReading, Event, NodeNotReached, NodeObserved, ProcessReading
+from backend.events import (
+    DeviceReading,
+    Event,
+    Finding,
+    Level,
+    NodeDetailed,
+    NodeNotReached,
+    NodeObserved,
+    ProcessReading,
+)
 from backend.inventory import Inventory, Node
-from backend.state.device_health import Level, Verdict, judge
-from backend.state.finding import Finding
-from backend.state.node_details import NodeDetailed
+from backend.state.device_health import Verdict, judge
 from backend.translation import _
 
 STALE_AFTER_S = 30.0
@@ -36,7 +43,12 @@ class NodeView:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What is wrong by the last judgement, the worst first; none while the node is silent."""
-        return self.details.findings if self.details is not None and self.reachable else ()
+        return self.last_findings if self.reachable else ()
+
+    @property
+    def last_findings(self) -> tuple[Finding, ...]:
+        """What was wrong when it was last judged, also of a node that is silent now."""
+        return self.details.findings if self.details is not None else ()
 
     @property
     def reachable(self) -> bool | None:
@@ -56,51 +68,68 @@ class NodeView:
             count = len(self.devices) or self.expected_npus
             return (Verdict(Level.UNKNOWN, self.reason or _("not asked yet")),) * count
         gone = Verdict(Level.ALARM, _("the inventory expects this NPU, npu-smi does not list it"))
-        return tuple(map(self._verdict, self.devices)) + (gone,) * self.missing
+        worst: dict[tuple[int | None, int | None], Finding] = {}
+        for finding in self.findings:
+            known = worst.get((finding.npu_id, finding.chip_id))
+            if known is None or finding.level > known.level:
+                worst[(finding.npu_id, finding.chip_id)] = finding
+        judged = (_verdict(device, worst.get((device.npu_id, device.chip_id))) for device in self.devices)
+        return (*judged, *(gone,) * self.missing)
 
-    def _verdict(self, device: DeviceReading) -> Verdict:
-        """The row's own verdict, or a worse finding; of equal ones the finding, which says more."""
-        verdict = judge(device)
-        mine = [
-            finding
-            for finding in self.findings
-            if (finding.npu_id, finding.chip_id) == (device.npu_id, device.chip_id)
-        ]
-        top = max(mine, key=lambda finding: finding.level, default=None)
-        if top is None or top.level.shown < verdict.level:
-            return verdict
-        return Verdict(top.level.shown, f"{top.what}: {top.why}" if top.why else top.what)
+    def level_over(self, verdicts: Iterable[Verdict]) -> Level:
+        """The node's level: the worst of its chips and of what is wrong with the node as a whole."""
+        levels = [verdict.level for verdict in verdicts]
+        levels += [finding.level for finding in self.findings if finding.npu_id is None]
+        return max(levels, default=Level.UNKNOWN)
 
     @property
     def level(self) -> Level:
-        return max((verdict.level for verdict in self.verdicts()), default=Level.UNKNOWN)
+        return self.level_over(self.verdicts())
+
+
+def _verdict(device: DeviceReading, worst: Finding | None) -> Verdict:
+    """The row's own verdict, or a worse finding; of equal ones the finding, which says more."""
+    verdict = judge(device)
+    if worst is None or worst.level < verdict.level:
+        return verdict
+    return Verdict(worst.level, f"{worst.what}: {worst.why}" if worst.why else worst.what)
 
 
 @dataclass(frozen=True, slots=True)
 class FleetCounts:
-    """NPUs by verdict, for the header."""
+    """NPUs by verdict, and `drained` nodes, for the header."""
 
     nodes: int = 0
     npus: int = 0
     well: int = 0
     warning: int = 0
     alarm: int = 0
+    critical: int = 0
     unknown: int = 0
+    drained: int = 0
 
 
 @dataclass(slots=True)
 class FleetState:
+    """`findings`: what differs between nodes. `drained`: nodes out of service, with the operator's reason."""
+
     nodes: dict[str, NodeView] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    drained: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, inventory: Inventory) -> FleetState:
-        return cls({node.name: _blank(node) for node in inventory.nodes})
+        nodes = {node.name: _blank(node) for node in inventory.nodes}
+        return cls(nodes, drained=dict.fromkeys(inventory.drained, ""))
 
-    def apply(self, batch: Iterable[Event | NodeDetailed]) -> set[str]:
+    def apply(self, batch: Iterable[Event]) -> set[str]:
         """Take in what was seen; answer the names of the nodes whose view changed."""
         changed: set[str] = set()
         for event in batch:
             if not isinstance(event, NodeObserved | NodeNotReached | NodeDetailed):
+                continue
+            if isinstance(event, NodeDetailed) and not event.node:
+                self.findings = event.findings
                 continue
             before = self.nodes.get(event.node)
             if before is None:
@@ -113,22 +142,24 @@ class FleetState:
 
     def counts(self) -> FleetCounts:
         levels = [verdict.level for view in self.nodes.values() for verdict in view.verdicts()]
+        return self.counts_of(levels)
+
+    def counts_of(self, levels: Sequence[Level]) -> FleetCounts:
+        """The same, over levels that were worked out before."""
         return FleetCounts(
             nodes=len(self.nodes),
             npus=len(levels),
             well=levels.count(Level.WELL),
             warning=levels.count(Level.WARNING),
             alarm=levels.count(Level.ALARM),
+            critical=levels.count(Level.CRITICAL),
             unknown=levels.count(Level.UNKNOWN),
+            drained=sum(name in self.nodes for name in self.drained),
         )
 
     def worst_first(self) -> list[NodeView]:
-        """Alarm, warning, unknown, well; inside each, the order of the inventory."""
-        return sorted(self.nodes.values(), key=lambda view: -_urgency(view.level))
-
-
-def _urgency(level: Level) -> int:
-    return {Level.ALARM: 3, Level.WARNING: 2, Level.UNKNOWN: 1, Level.WELL: 0}[level]
+        """Critical, alarm, warning, unknown, well; inside each, the order of the inventory."""
+        return sorted(self.nodes.values(), key=lambda view: -view.level)
 
 
 def _blank(node: Node) -> NodeView:

@@ -13,12 +13,19 @@ from backend.cli import health_rounds
 from backend.cli.health_findings import lines
 from backend.cli.health_report import exit_code, fleet_of, summary, to_json, to_rows
 from backend.cli.main import main
-from backend.events import DeviceReading, Event, NodeNotReached, NodeObserved, ProcessReading
+from backend.events import (
+    DeviceReading,
+    Event,
+    Finding,
+    HostDetails,
+    Level,
+    NodeDetailed,
+    NodeNotReached,
+    NodeObserved,
+    ProcessReading,
+)
 from backend.inventory import Inventory, Node
-from backend.state.device_health import Level
-from backend.state.finding import Finding
 from backend.state.fleet_state import FleetState
-from backend.state.node_details import HostDetails, NodeDetailed
 
 WELL = DeviceReading(0, 0, None, "910B3", "OK", 90.2, 45, 0, 0, "0000:C1:00.0", 12, 0, 0, 3400, 65536)
 NAMES = ("n01", "n02", "n03", "n04")
@@ -67,7 +74,7 @@ def test_worst_first() -> None:
 
 def test_summary_names_the_unreachable() -> None:
     assert summary(fleet(*MIXED)) == (
-        "4 nodes, 8 NPUs: 3 well, 1 warning, 2 alarm, 2 unknown; not reached: n03"
+        "4 nodes, 8 NPUs: 3 well, 1 warning, 2 alarm, 0 critical, 2 unknown; not reached: n03"
     )
 
 
@@ -89,7 +96,8 @@ def test_exit_code(events: tuple[Event, ...], code: int) -> None:
 def test_json() -> None:
     value = json.loads(json.dumps(to_json("lab", 5.0, fleet(*MIXED))))
     assert value["counts"] == {
-        "nodes": 4, "npus": 8, "well": 3, "warning": 1, "alarm": 2, "unknown": 2, "unreachable": 1,
+        "nodes": 4, "npus": 8, "well": 3, "warning": 1, "alarm": 2, "critical": 0, "unknown": 2,
+        "drained": 0, "unreachable": 1,
     }  # fmt: skip
     first, _second, third, fourth = value["nodes"]
     assert (first["state"], first["took_ms"], first["tool_version"]) == ("ok", 12.3, "24.1.0")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend.events import LinkChange
 from backend.probes.deltas import FLAP_S, Outage, flaps, growth, outages
-from backend.state.node_details import LinkChange
 
 counters = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 2**64 - 1))
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backend.events import Disk, HostDetails
 from backend.probes.host import cpu_times, read_host, read_versions
-from backend.state.node_details import Disk, HostDetails
 
 HOST = """\
 [loadavg]

@@ -10,12 +10,11 @@ import pytest
 
 from backend.cli.health_findings import lines
 from backend.cli.health_report import fleet_of, to_json, to_rows
-from backend.events import NodeNotReached, NodeObserved
+from backend.events import Level, NodeNotReached, NodeObserved
 from backend.fleet.transport import Completed
 from backend.inventory import Inventory, Node
 from backend.probes.probe_plan import MAX_FRAME_BYTES
 from backend.probes.probe_worker import examine, observe_once
-from backend.state.device_health import Level
 from tests.backend.probes.test_probe_worker import Here, tool
 
 NODE = Node("n01", "n01", "n01", 1, "/w")

@@ -9,22 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.events import DeviceReading, NodeObserved, ProcessReading
+from backend.events import (
+    DeviceDetails,
+    DeviceReading,
+    Finding,
+    Hccs,
+    HostDetails,
+    Level,
+    LinkChange,
+    NodeDetailed,
+    NodeObserved,
+    Optics,
+    ProcessReading,
+)
 from backend.probes.circumstances import Circumstances
 from backend.probes.judge_device import judge_device, judge_processes
 from backend.probes.judge_fleet import judge_fleet
 from backend.probes.judge_node import judge_node
 from backend.probes.npu_smi_info import parse
-from backend.state.device_health import Level
-from backend.state.finding import Finding, carry_since, worst
-from backend.state.node_details import (
-    DeviceDetails,
-    Hccs,
-    HostDetails,
-    LinkChange,
-    NodeDetailed,
-    Optics,
-)
+from backend.state.finding import carry_since, worst
 
 WELL = DeviceReading(3, 0, None, "910B3", "OK", 90.0, 45, 0, 0, "0000:C1:00.0", 0, 0, 0, 2900, 65536)
 FINE = DeviceDetails(3, 0, 3, health="OK", codes=(), hbm_capacity_mb=65536, link="UP", net_health="Success")

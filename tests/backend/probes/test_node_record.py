@@ -8,12 +8,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.events import DeviceReading, NodeObserved
+from backend.events import DeviceReading, Level, LinkChange, NodeDetailed, NodeObserved
 from backend.probes.circumstances import Circumstances
 from backend.probes.node_record import NodeRecord
-from backend.probes.probe_plan import DETAILS, FrameHeader
-from backend.state.device_health import Level
-from backend.state.node_details import LinkChange, NodeDetailed
+from backend.probes.probe_plan import FrameHeader
+from backend.state.question_times import DETAILS
 from tests.backend.probes.answer_texts import CASES
 
 WELL = DeviceReading(0, 0, None, "910B3", "OK", 90.0, 45, 0, 0, "0000:C1:00.0", 0, 0, 0, 2900, 65536)

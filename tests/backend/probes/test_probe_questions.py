@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from backend.probes.probe_plan import CODES, DETAILS, FrameHeader, parse_frames, probe_argv
+from backend.probes.probe_plan import CODES, FrameHeader, parse_frames, probe_argv
+from backend.state.question_times import DETAILS
 
 PROBE_SH = Path(__file__).resolve().parents[3] / "backend" / "node" / "agents" / "probe.sh"
 SHELLS = [

@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 
 from backend.clock import SteppedClock
-from backend.events import Event, NodeNotReached, NodeObserved
+from backend.events import Event, Level, NodeDetailed, NodeNotReached, NodeObserved
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.probes import probe_worker
 from backend.probes.circumstances import Circumstances
 from backend.probes.probe_worker import examine, observe, observe_once
 from backend.problems import HostKeyError, NodeError, NodeUnreachableError
-from backend.state.device_health import Level
-from backend.state.node_details import NodeDetailed
 
 NODE = Node("n01", "n01", "n01", 8, "/w")
 TABLE = "| npu-smi 24.1.0   Version: 24.1.0   |"

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backend.events import DeviceReading, NodeNotReached, NodeObserved
+from backend.events import DeviceReading, Finding, Level, NodeDetailed, NodeNotReached, NodeObserved
 from backend.inventory import Inventory, Node
-from backend.state.device_health import Level, judge
-from backend.state.finding import Finding
+from backend.state.device_health import judge
 from backend.state.fleet_state import FleetState
-from backend.state.node_details import NodeDetailed
 
 DEVICE = DeviceReading(0, 0, None, "910B3", "OK", 90.0, 45, 0, 0, "0000:C1:00.0", 0, 0, 0, 2900, 65536)
 FLEET = Inventory("lab", tuple(Node(name, name, name, 2, "/w") for name in ("n1", "n2", "n3")), "/shared")
@@ -53,7 +51,8 @@ def test_only_changed_nodes_are_named_and_the_worst_come_first() -> None:
 
 def test_judgement_of_words_and_heat() -> None:
     assert judge(DEVICE).level is Level.WELL
-    assert judge(replace(DEVICE, health="Critical")).level is Level.ALARM
+    assert judge(replace(DEVICE, health="Critical")).level is Level.CRITICAL
+    assert judge(replace(DEVICE, health="Critical", temp_c=110)).level is Level.CRITICAL
     assert judge(replace(DEVICE, health="UNKNOWN")).level is Level.UNKNOWN
     assert judge(replace(DEVICE, health="whatever")).level is Level.UNKNOWN
     assert judge(replace(DEVICE, temp_c=90)).level is Level.WARNING
@@ -77,14 +76,14 @@ def test_findings_make_a_chip_worse_and_never_better() -> None:
     assert (second.level, second.sentence) == (Level.ALARM, "npu-smi reports Alarm")
 
 
-def test_critical_is_an_alarm_of_the_grid_and_unknown_is_not_well() -> None:
+def test_critical_is_shown_as_critical_and_unknown_is_not_well() -> None:
     state = FleetState.of(FLEET)
     state.apply([seen("n1", 1.0, DEVICE, replace(DEVICE, npu_id=1))])
     gone = Finding("fault_code", Level.CRITICAL, "n1", 0, 0, "fault")
     silent = Finding("no_answer", Level.UNKNOWN, "n1", 1, 0, "no answer about: ecc")
     state.apply([detailed("n1", gone, silent)])
-    assert [verdict.level for verdict in state.nodes["n1"].verdicts()] == [Level.ALARM, Level.UNKNOWN]
-    assert state.counts().well == 0
+    assert [verdict.level for verdict in state.nodes["n1"].verdicts()] == [Level.CRITICAL, Level.UNKNOWN]
+    assert (state.counts().critical, state.counts().alarm, state.counts().well) == (1, 0, 0)
 
 
 def test_a_silent_node_has_no_findings() -> None:
@@ -94,3 +93,15 @@ def test_a_silent_node_has_no_findings() -> None:
     state.apply([NodeNotReached("n1", 2.0, "cut")])
     assert state.nodes["n1"].findings == ()
     assert state.nodes["n1"].level is Level.UNKNOWN
+
+
+def test_what_is_wrong_with_the_whole_node_counts_for_it_and_what_differs_for_the_fleet() -> None:
+    state = FleetState.of(replace(FLEET, drained=("n3",)))
+    state.apply(
+        [seen("n1", 1.0, DEVICE, DEVICE), detailed("n1", Finding("x", Level.WARNING, "n1", None, None, "x"))]
+    )
+    assert state.nodes["n1"].level is Level.WARNING
+    differs = Finding("cann_differs", Level.WARNING, "", None, None, "CANN 8.0: n1; 8.1: n2")
+    assert state.apply([detailed("", differs)]) == set()
+    assert state.findings == (differs,)
+    assert state.counts().drained == 1
