@@ -3,36 +3,101 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
-from backend.events import Event
+from backend.clock import Clock, RealClock
+from backend.events import Event, Finding, NodeDetailed, NodeNotReached
 from backend.fleet.connect_client import connect
 from backend.fleet.transport import Transport
-from backend.inventory import Inventory
+from backend.inventory import Inventory, Node
+from backend.probes.circumstances import Circumstances
+from backend.probes.judge_fleet import judge_fleet
 from backend.probes.probe_worker import observe
+from backend.state.finding import carry_since
+from backend.state.run_state import RunBook, RunView
 
 INTERVAL_S = 2.0
+COMPARE_S = 10.0  # how often the nodes are compared with each other
+REPEAT_S = 10.0  # details that say nothing new are passed on this seldom
+# without a job that says from when it counts: outages of a link that are older than a day are history
+HISTORY_S = 86_400.0
 
 
 class Collector:
     """Observe every node of a fleet until closed. A node that is silent delays nobody."""
 
     def __init__(
-        self, inventory: Inventory, queue: asyncio.Queue[Event], interval_s: float = INTERVAL_S
+        self,
+        inventory: Inventory,
+        queue: asyncio.Queue[Event],
+        runs: RunBook,
+        interval_s: float = INTERVAL_S,
+        *,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._inventory = inventory
         self._queue = queue
+        self._runs = runs
         self._interval_s = interval_s
-        self._transport: Transport = connect(inventory)
+        self._transport: Transport = transport or connect(inventory)
+        self._clock = clock or RealClock()
+        self._details: dict[str, NodeDetailed] = {}  # of the nodes that answer
+        self._differences: tuple[Finding, ...] = ()
+        self._compared_at = float("-inf")
         self._observers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._observers = [
-            asyncio.create_task(observe(self._transport, node, self._interval_s, self._queue.put_nowait))
-            for node in self._inventory.nodes
-        ]
+        self._observers = [asyncio.create_task(self._observe(node)) for node in self._inventory.nodes]
 
     async def close(self) -> None:
         for observer in self._observers:
             observer.cancel()
         await asyncio.gather(*self._observers, return_exceptions=True)
         await self._transport.close()
+
+    async def _observe(self, node: Node) -> None:
+        await observe(
+            self._transport,
+            node,
+            self._interval_s,
+            self._emit,
+            clock=self._clock,
+            detail=self._take_details,
+            circumstances=lambda at: self._circumstances(node, at),
+        )
+
+    def _circumstances(self, node: Node, at: float) -> Circumstances:
+        """What is expected of the node, and since when its job runs."""
+        since = max((run.created.at for run in self._active_on(node.name)), default=at - HISTORY_S)
+        return Circumstances(node.name, at, node.npus, since)
+
+    def _active_on(self, node: str) -> list[RunView]:
+        path = self._inventory.path
+        return [
+            run
+            for run in self._runs.runs.values()
+            if run.active and node in run.created.nodes and run.created.inventory_path == path
+        ]
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, NodeNotReached):
+            self._details.pop(event.node, None)
+        self._queue.put_nowait(event)
+
+    def _take_details(self, detailed: NodeDetailed) -> None:
+        """Pass on what is new: an idle node says the same every two seconds."""
+        before = self._details.get(detailed.node)
+        news = before is None or replace(before, at=detailed.at) != detailed
+        if before is None or news or detailed.at - before.at >= REPEAT_S:
+            self._details[detailed.node] = detailed
+            self._queue.put_nowait(detailed)
+        if detailed.at - self._compared_at >= COMPARE_S:
+            self._compared_at = detailed.at
+            self._compare(detailed.at)
+
+    def _compare(self, at: float) -> None:
+        found = carry_since(self._differences, judge_fleet(tuple(self._details.values()), at))
+        if found != self._differences:
+            self._differences = found
+            self._queue.put_nowait(NodeDetailed("", at, (), None, found))

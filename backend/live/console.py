@@ -19,6 +19,7 @@ from backend.translation import _
 
 if TYPE_CHECKING:
     from backend.live.collector_worker import Collector
+    from backend.live.drain_feed_worker import DrainFeed
     from backend.live.run_feed_worker import RunFeed
     from backend.store.run_store import RunStore
 
@@ -38,14 +39,17 @@ class ConsoleDesk:
         self._store: RunStore | None = None
         self._collector: Collector | None = None
         self._feed: RunFeed | None = None
+        self._drains: DrainFeed | None = None
 
     async def open(self) -> None:
-        store_class, feed_class, collector_class = await asyncio.to_thread(_import_workers)
+        store_class, feed_class, drains_class, collector_class = await asyncio.to_thread(_import_workers)
         self._store = await asyncio.to_thread(store_class)
         self._feed = feed_class(self._store, self._queue)
         await self._feed.start()
         if self.inventory is not None:
-            self._collector = collector_class(self.inventory, self._queue)
+            self._drains = drains_class(self.inventory, self.fleet)
+            await self._drains.start()
+            self._collector = collector_class(self.inventory, self._queue, self.runs)
             self._collector.start()
 
     async def batches(self) -> AsyncIterator[tuple[Event, ...]]:
@@ -106,6 +110,8 @@ class ConsoleDesk:
     async def close(self) -> None:
         if self._collector is not None:
             await self._collector.close()
+        if self._drains is not None:
+            await self._drains.close()
         if self._feed is not None:
             await self._feed.close()
         if self._store is not None:
@@ -127,12 +133,13 @@ class ConsoleDesk:
         return self._store
 
 
-def _import_workers() -> tuple[type[RunStore], type[RunFeed], type[Collector]]:
+def _import_workers() -> tuple[type[RunStore], type[RunFeed], type[DrainFeed], type[Collector]]:
     from backend.live.collector_worker import Collector
+    from backend.live.drain_feed_worker import DrainFeed
     from backend.live.run_feed_worker import RunFeed
     from backend.store.run_store import RunStore
 
-    return RunStore, RunFeed, Collector
+    return RunStore, RunFeed, DrainFeed, Collector
 
 
 def open_desk(inventory: str | None, recipe: str | None = None) -> ConsoleDesk:
