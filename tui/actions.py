@@ -9,7 +9,7 @@ from textual.binding import Binding
 from backend.translation import _
 
 EVERYWHERE = "app"
-FLEET, RUNS, RUN, RECIPE = "fleet", "runs", "run", "recipe"
+FLEET, NODE, RUNS, RUN, RECIPE = "fleet", "node", "runs", "run", "recipe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,26 @@ ACTIONS: tuple[Action, ...] = (
            _("All keys that work here"), "app.keys", 95),
     Action("app.quit", "q", "q", _("leave"),
            _("Leave the console; runs go on without it"), "app.leave", 90),
-    Action("fleet.open", "enter", "⏎", _("open"),
-           _("Open the run on this node, or unfold the well nodes"), "screen.open", 10,
-           "npudeck runs show RUN"),
+    Action("fleet.open", "enter", "⏎", _("node"),
+           _("Open the node under the cursor, or unfold the well ones"), "screen.open", 10,
+           "npudeck health --deep"),
+    Action("fleet.next", "n", "n", _("next ill"),
+           _("Go to the next thing that is wrong, the worst first"), "screen.next_problem", 12),
+    Action("fleet.problems", "p,tab", "p", _("problems"),
+           _("List everything that is wrong, or show the card again"), "screen.problems", 14,
+           "npudeck health"),
     Action("fleet.measure", "m", "m", _("measure"),
            _("Show health, HBM, AICore, temperature or power"), "screen.measure", 20),
+    Action("fleet.run", "r", "r", _("run"),
+           _("Open the run on this node"), "screen.run", 0, "npudeck runs show RUN"),
     Action("fleet.fold", "f", "f", _("fold"),
-           _("Fold or unfold the nodes that are well"), "screen.fold", 30),
+           _("Fold or unfold the nodes that are well"), "screen.fold", 0),
+    Action("node.next", "right,n", "→", _("next NPU"),
+           _("Show the next NPU of the node in full"), "screen.next_npu", 10),
+    Action("node.previous", "left", "←", _("NPU before"),
+           _("Show the NPU before it in full"), "screen.previous_npu", 9),
+    Action("node.run", "r", "r", _("run"),
+           _("Open the run on this node"), "screen.run", 20, "npudeck runs show RUN"),
     Action("runs.open", "enter", "⏎", _("open"),
            _("Open the run under the cursor"), "screen.open", 10, "npudeck runs show RUN"),
     Action("run.follow", "f", "f", _("follow"),
@@ -94,7 +107,13 @@ ACTIONS: tuple[Action, ...] = (
 )
 # fmt: on
 
-_HIDDEN = {FLEET: {"app.back"}, RUNS: {"app.back"}, RECIPE: {"app.back"}, RUN: {"app.launch", "app.quit"}}
+_HIDDEN = {
+    FLEET: {"app.back"},
+    NODE: {"app.launch"},
+    RUNS: {"app.back"},
+    RECIPE: {"app.back"},
+    RUN: {"app.launch", "app.quit"},
+}
 
 
 def actions_of(screen: str) -> tuple[Action, ...]:

@@ -16,7 +16,7 @@ from backend.clock import Clock, RealClock
 from backend.live.desk import Desk
 from backend.problems import NpudeckError, errors_of
 from backend.translation import _, ngettext
-from tui.actions import EVERYWHERE, FLEET, RECIPE, RUN, RUNS, bindings_of
+from tui.actions import EVERYWHERE, FLEET, NODE, RECIPE, RUN, RUNS, bindings_of
 from tui.fleet_board import FleetBoard
 from tui.formats import plural
 from tui.inks import Inks
@@ -26,20 +26,21 @@ from tui.palette import ActionProvider
 from tui.recipe_draft import RecipeDraft
 from tui.recipe_saver import save_draft
 from tui.recipe_words import launch_command
-from tui.requests import RunAsked, StopAsked
+from tui.requests import NodeAsked, RunAsked, StopAsked
 from tui.run_words import run_title
 from tui.screens.confirm_screen import ConfirmScreen
 from tui.screens.deck_screen import DeckScreen
 from tui.screens.fleet_screen import FleetScreen
 from tui.screens.keys_screen import KeysScreen
 from tui.screens.leave_screen import LEAVE, SAVE, LeaveScreen
+from tui.screens.node_screen import NodeScreen
 from tui.screens.recipe_screen import RecipeScreen
 from tui.screens.run_screen import RunScreen
 from tui.screens.runs_screen import RunsScreen
 from tui.session import Session
 from tui.theme_files import DARK, LIGHT, load_themes
 
-TITLES = {FLEET: _("Fleet"), RUNS: _("Runs"), RUN: _("Run"), RECIPE: _("Recipe")}
+TITLES = {FLEET: _("Fleet"), NODE: _("Node"), RUNS: _("Runs"), RUN: _("Run"), RECIPE: _("Recipe")}
 
 
 class NpudeckApp(App[None]):
@@ -57,6 +58,7 @@ class NpudeckApp(App[None]):
         clock = clock or RealClock()
         feed = LiveFeed(desk, clock, lambda: self.post_message(FeedTicked()))
         board = FleetBoard(desk.fleet, desk.runs)
+        board.looks_since = lambda: feed.opened_at
         draft = RecipeDraft(desk.recipe, desk.recipe_path)
         self.session = Session(desk, clock, feed, draft, Inks(), board)
         for theme in self._themes_by_name.values():
@@ -176,6 +178,11 @@ class NpudeckApp(App[None]):
 
     async def on_run_asked(self, event: RunAsked) -> None:
         await self.open_run(event.run_id)
+
+    async def on_node_asked(self, event: NodeAsked) -> None:
+        """The page of a node, over the fleet."""
+        self._show(FLEET)
+        await self.push_screen(NodeScreen(self.session, event.node, event.index))
 
     async def open_run(self, run_id: str) -> None:
         """The screen of a run, over the list of runs."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from backend.events import DeviceReading
-from backend.state.device_health import Level, Verdict
+from backend.events import DeviceReading, Level
+from backend.state.device_health import Verdict
 from backend.state.fleet_state import FleetCounts, FleetState, NodeView
 from backend.state.run_state import RunBook, RunView
 from backend.translation import _
+from tui.concerns import Concern, concerns_of, fleet_concerns, short_word, urgency
 from tui.formats import age, thousands
 from tui.inks import GLYPHS, HEAT_STEPS
 
-URGENCY = {Level.ALARM: 3, Level.WARNING: 2, Level.UNKNOWN: 1, Level.WELL: 0}
 QUIET_AFTER_S = 5.0
+FIRST_LOOK_S = 60.0  # in this time the first answers to all questions come
 
 
 class Measure(StrEnum):
@@ -46,17 +47,7 @@ class GridRow:
     run: str
     seen: str
     folded: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Concern:
-    """One thing that is wrong. `npus` names the NPUs meant, "" when it is the whole node."""
-
-    level: Level
-    node: str
-    index: int
-    npus: str
-    sentence: str
+    drained: bool = False
 
 
 class FleetBoard:
@@ -65,6 +56,7 @@ class FleetBoard:
     def __init__(self, fleet: FleetState, runs: RunBook) -> None:
         self._fleet = fleet
         self._runs = runs
+        self.looks_since: Callable[[], float | None] = lambda: None  # UTC epoch seconds of the first look
         self._judged: dict[str, tuple[NodeView, tuple[Verdict, ...], Level]] = {}
 
     def verdicts(self, view: NodeView) -> tuple[Verdict, ...]:
@@ -77,23 +69,32 @@ class FleetBoard:
         known = self._judged.get(view.name)
         if known is None or known[0] is not view:
             verdicts = view.verdicts()
-            level = max((verdict.level for verdict in verdicts), default=Level.UNKNOWN)
-            known = self._judged[view.name] = (view, verdicts, level)
+            known = self._judged[view.name] = (view, verdicts, view.level_over(verdicts))
         return known
 
     def worst_first(self) -> list[NodeView]:
-        return sorted(self._fleet.nodes.values(), key=lambda view: -URGENCY[self.level(view)])
+        """The worst first; ill nodes that an operator has drained after the others that are ill."""
+        return sorted(self._fleet.nodes.values(), key=self._urgency)
+
+    def _urgency(self, view: NodeView) -> tuple[bool, bool, int]:
+        level = self.level(view)
+        return (level is Level.WELL, level is not Level.WELL and self.drained(view), -level)
+
+    def drained(self, view: NodeView) -> bool:
+        return view.name in self._fleet.drained
+
+    def began_before(self, since: float) -> bool:
+        """A trouble of the first minute may be older: nobody has looked before."""
+        began = self.looks_since()
+        return began is not None and began - FIRST_LOOK_S <= since <= began + FIRST_LOOK_S
+
+    def why_drained(self, view: NodeView) -> str:
+        """The operator's reason; "" when none was given."""
+        return self._fleet.drained.get(view.name, "")
 
     def counts(self) -> FleetCounts:
         levels = [verdict.level for view in self._fleet.nodes.values() for verdict in self.verdicts(view)]
-        return FleetCounts(
-            len(self._fleet.nodes),
-            len(levels),
-            levels.count(Level.WELL),
-            levels.count(Level.WARNING),
-            levels.count(Level.ALARM),
-            levels.count(Level.UNKNOWN),
-        )
+        return self._fleet.counts_of(levels)
 
     def runs_on(self, node: str) -> list[RunView]:
         """Active runs that use the node, newest first."""
@@ -115,31 +116,20 @@ class FleetBoard:
             rows.append(GridRow(name, Level.WELL, (), "", "", len(folded)))
         return rows
 
-    def concerns(self, now: float) -> list[Concern]:
-        """Everything that is not well, worst first; equal sentences of one node are said once."""
+    def concerns(self) -> list[Concern]:
+        """Everything that is not well, worst first; what several NPUs of a node have is said once."""
         found: list[Concern] = []
-        for view in self.worst_first():
-            if self.level(view) is Level.WELL:
-                break
-            found.extend(self._concerns_of(view, now))
-        return sorted(found, key=lambda concern: -URGENCY[concern.level])
-
-    def _concerns_of(self, view: NodeView, now: float) -> list[Concern]:
-        if not view.reachable:
-            return [Concern(Level.UNKNOWN, view.name, 0, "", silence(view, now))]
-        groups: dict[tuple[Level, str], list[int]] = {}
-        for index, verdict in enumerate(self.verdicts(view)):
-            if verdict.level is not Level.WELL:
-                groups.setdefault((verdict.level, verdict.sentence), []).append(index)
-        return [
-            Concern(level, view.name, where[0], _npus(view, where), sentence)
-            for (level, sentence), where in groups.items()
-        ]
+        for view in self._fleet.nodes.values():
+            if self.level(view) is not Level.WELL:
+                found += concerns_of(view, self.verdicts(view), self.drained(view))
+        found += fleet_concerns(self._fleet.findings)
+        told = [replace(one, or_before=True) if self.began_before(one.since) else one for one in found]
+        return sorted(told, key=urgency)
 
     def _row(self, view: NodeView, measure: Measure, now: float, run: str, scale: float) -> GridRow:
         verdicts = self.verdicts(view)
         cells = tuple(_cell(view, index, verdict, measure, scale) for index, verdict in enumerate(verdicts))
-        return GridRow(view.name, self.level(view), cells, run, seen(view, now))
+        return GridRow(view.name, self.level(view), cells, run, seen(view, now), drained=self.drained(view))
 
     def _active_by_node(self) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -151,30 +141,6 @@ class FleetBoard:
     def _power_scale(self) -> float:
         powers = [device.power_w or 0.0 for view in self._fleet.nodes.values() for device in view.devices]
         return max([100.0, *powers])
-
-
-def npu_name(view: NodeView, index: int) -> str:
-    """`NPU 2`, with the chip where an NPU has several; the place in the row for one that is not listed."""
-    if index >= len(view.devices):
-        return _("NPU {index}").format(index=index)
-    device = view.devices[index]
-    several = sum(other.npu_id == device.npu_id for other in view.devices) > 1
-    text = _("NPU {id}").format(id=device.npu_id)
-    return text + (_(" chip {chip}").format(chip=device.chip_id) if several else "")
-
-
-def _npus(view: NodeView, where: Sequence[int]) -> str:
-    if len(where) == 1:
-        return npu_name(view, where[0])
-    return _("{n} NPUs").format(n=len(where))
-
-
-def silence(view: NodeView, now: float) -> str:
-    """Why nothing is known of a node, in one sentence."""
-    if view.unreachable_since is None:
-        return _("has not answered yet")
-    text = _("has not answered for {age}").format(age=age(now - view.unreachable_since))
-    return f"{text} ({view.reason})" if view.reason else text
 
 
 def seen(view: NodeView, now: float) -> str:
@@ -195,7 +161,7 @@ def _cell(view: NodeView, index: int, verdict: Verdict, measure: Measure, scale:
     device = view.devices[index]
     glyph = GLYPHS[verdict.level]
     if measure is Measure.HEALTH:
-        return Cell(verdict.level, glyph, _short_word(device, verdict.level))
+        return Cell(verdict.level, glyph, short_word(view, index, verdict))
     value, fraction = reading(device, measure, scale)
     if value is None:
         return Cell(verdict.level, glyph if verdict.level is not Level.WELL else "–", "")
@@ -228,10 +194,3 @@ def hbm(device: DeviceReading) -> tuple[int | None, int | None]:
     if device.hbm_total_mb:
         return device.hbm_used_mb, device.hbm_total_mb
     return device.memory_used_mb, device.memory_total_mb
-
-
-def _short_word(device: DeviceReading, level: Level) -> str:
-    if level is Level.WELL or level is Level.UNKNOWN:
-        return ""
-    words = {"Warning": _("warn"), "Alarm": _("alrm"), "Critical": _("crit")}
-    return words.get(device.health, f"{device.temp_c}°")

@@ -55,14 +55,41 @@ def compact(value: float | None) -> str:
 
 
 def clock(at: float) -> str:
-    """Local time of day, `12:31:07`."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+    """Local time of day, `12:31:07`; "" for a time that no calendar has."""
+    try:
+        return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return ""
 
 
 def clock_short(at: float, now: float) -> str:
     """`21:43`, with the date in front when it is another day than `now`."""
     moment, today = datetime.fromtimestamp(at).astimezone(), datetime.fromtimestamp(now).astimezone()
     return moment.strftime("%H:%M" if moment.date() == today.date() else "%d %b %H:%M")
+
+
+def since(at: float, now: float, *, or_before: bool = False) -> str:
+    """`12:31:07, 3 min ago`; with the date after half a day; "" for a time that nobody knows or believes.
+
+    `or_before`: it may have been earlier.
+    """
+    try:
+        moment = datetime.fromtimestamp(at).astimezone()
+    except (OverflowError, ValueError, OSError):
+        return ""
+    if at <= 0:
+        return ""
+    near = 0 <= now - at < 43_200
+    text = moment.strftime("%H:%M:%S" if near else "%Y-%m-%d %H:%M")
+    text += _(" or before") if or_before else ""
+    return _("{clock}, {age} ago").format(clock=text, age=age(now - at)) if at <= now + 1 else text
+
+
+def hang(label: str, body: str, width: int, indent: int) -> str:
+    """`label` and beside it `body`, wrapped to lines of `width` characters that begin under each other."""
+    lines = textwrap.wrap(body, max(10, width - indent), break_on_hyphens=False) or [""]
+    first = label.ljust(indent) + lines[0]
+    return "\n".join([first, *(" " * indent + line for line in lines[1:])])
 
 
 def zone(at: float) -> str:

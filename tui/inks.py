@@ -5,18 +5,28 @@ from __future__ import annotations
 from rich.style import Style
 from textual.theme import Theme
 
-from backend.state.device_health import Level
+from backend.events import Level
+from backend.translation import _
 
-GLYPHS = {Level.WELL: "●", Level.WARNING: "▲", Level.ALARM: "✖", Level.UNKNOWN: "?"}
-NAMES = {Level.WELL: "well", Level.WARNING: "warning", Level.ALARM: "alarm", Level.UNKNOWN: "unknown"}
+# each level has a mark of its own: colour says it once more
+GLYPHS = {Level.WELL: "●", Level.UNKNOWN: "?", Level.WARNING: "▲", Level.ALARM: "✖", Level.CRITICAL: "◆"}
+WORDS = {
+    Level.WELL: _("well"),
+    Level.UNKNOWN: _("unknown"),
+    Level.WARNING: _("warning"),
+    Level.ALARM: _("alarm"),
+    Level.CRITICAL: _("critical"),
+}
+DRAINED = "⊖"  # a node that nothing new is started on
 HEAT_STEPS = 5
-
+_BLOCK = Style(bold=True, reverse=True)
 
 _VARIABLES = {
     "well": "mark-well",
     "warning": "mark-warning",
     "alarm": "mark-alarm",
     "unknown": "mark-unknown",
+    "critical": "mark-critical",
     "dim": "text-dim",
     "quiet": "line-quiet",
     "text": "foreground",
@@ -43,4 +53,8 @@ class Inks:
         return self._styles.get(ink, Style.null())
 
     def level(self, level: Level) -> Style:
-        return self[NAMES[level]]
+        return self[level.name.lower()]
+
+    def mark(self, level: Level) -> Style:
+        """For a mark alone: a critical one is a filled block, which is seen without colour too."""
+        return self[level.name.lower()] + (_BLOCK if level is Level.CRITICAL else Style.null())

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from backend.engines.stages import LaunchPlan
-from backend.events import StageName
+from backend.events import Level, StageName
 from backend.problems import Problem
 from backend.recipes.derived import npus, train_iterations
 from backend.recipes.fields import Recipe
-from backend.state.device_health import Level
 from backend.state.fleet_state import FleetState
 from backend.translation import _
 from tui.fleet_board import FleetBoard
@@ -63,9 +62,11 @@ def _doubts(nodes: Sequence[str], fleet: FleetState, board: FleetBoard) -> list[
     for name in nodes:
         view = fleet.nodes.get(name)
         levels = [verdict.level for verdict in board.verdicts(view)] if view is not None else []
-        if Level.ALARM in levels:
-            words = plural(levels.count(Level.ALARM), _("{n} NPU in alarm"), _("{n} NPUs in alarm"))
-            found.append((Level.ALARM, f"{name}: {words}"))
+        worst = max(levels, default=Level.UNKNOWN)
+        if worst >= Level.ALARM:
+            count = sum(level >= Level.ALARM for level in levels)
+            words = plural(count, _("{n} NPU in alarm"), _("{n} NPUs in alarm"))
+            found.append((worst, f"{name}: {words}"))
         elif not levels or Level.UNKNOWN in levels:
             silent = view is None or not view.reachable
             words = _("not reached; its NPUs are unknown") if silent else _("NPUs in an unknown state")
@@ -74,5 +75,5 @@ def _doubts(nodes: Sequence[str], fleet: FleetState, board: FleetBoard) -> list[
         if runs:
             ids = ", ".join(run.run_id for run in runs[:3])
             found.append((Level.WARNING, _("{node}: used by run {runs}").format(node=name, runs=ids)))
-    order = (Level.ALARM, Level.UNKNOWN, Level.WARNING)
+    order = (Level.CRITICAL, Level.ALARM, Level.UNKNOWN, Level.WARNING)
     return sorted(found, key=lambda doubt: order.index(doubt[0]))

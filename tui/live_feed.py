@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from backend.clock import Clock
-from backend.events import Event, NodeNotReached, NodeObserved
+from backend.events import Event, NodeDetailed, NodeNotReached, NodeObserved
 from backend.live.desk import Desk
 from backend.problems import NpudeckError
 from tui.device_history import DeviceHistory
@@ -95,7 +95,7 @@ class LiveFeed:
             if isinstance(event, NodeObserved):
                 self.history.take(event)
                 self._nodes.add(event.node)
-            elif isinstance(event, NodeNotReached):
+            elif isinstance(event, NodeNotReached | NodeDetailed):
                 self._nodes.add(event.node)
             else:
                 self._runs.add(event.run_id)

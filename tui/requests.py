@@ -15,6 +15,14 @@ class RunAsked(Message):
 
 
 @dataclass
+class NodeAsked(Message):
+    """Open the page of a node, with one of its NPUs in full."""
+
+    node: str
+    index: int
+
+
+@dataclass
 class StopAsked(Message):
     """Stop a run; it has not been confirmed yet."""
 

@@ -7,19 +7,27 @@ import pytest
 from conftest import OpenConsole
 from screen_text import screen_lines, screen_text, settled
 
-from tui.actions import ACTIONS, FLEET, RECIPE, RUN, RUNS, footer_of
+from tui.actions import ACTIONS, FLEET, NODE, RECIPE, RUN, RUNS, footer_of
 from tui.app import NpudeckApp
 from tui.screens.fleet_screen import FleetScreen
+from tui.screens.node_screen import NodeScreen
 from tui.screens.recipe_screen import RecipeScreen
 from tui.screens.run_screen import RunScreen
 from tui.screens.runs_screen import RunsScreen
 
-OWNERS = {"app": NpudeckApp, FLEET: FleetScreen, RUNS: RunsScreen, RUN: RunScreen, RECIPE: RecipeScreen}
+OWNERS = {
+    "app": NpudeckApp,
+    FLEET: FleetScreen,
+    NODE: NodeScreen,
+    RUNS: RunsScreen,
+    RUN: RunScreen,
+    RECIPE: RecipeScreen,
+}
 
 
 def test_names_are_unique_and_keys_do_not_clash() -> None:
     assert len({action.name for action in ACTIONS}) == len(ACTIONS)
-    for screen in (FLEET, RUNS, RUN, RECIPE):
+    for screen in (FLEET, NODE, RUNS, RUN, RECIPE):
         keys = [key for a in ACTIONS if a.screen in (screen, "app") for key in a.keys.split(",")]
         assert len(set(keys)) == len(keys), screen
 
@@ -30,7 +38,7 @@ def test_every_action_is_there(action) -> None:
     assert hasattr(OWNERS[action.screen], f"action_{method}")
 
 
-@pytest.mark.parametrize("screen", [FLEET, RUNS, RUN, RECIPE])
+@pytest.mark.parametrize("screen", [FLEET, NODE, RUNS, RUN, RECIPE])
 def test_the_footer_fits_eighty_columns(screen: str) -> None:
     actions = footer_of(screen)
     assert len(actions) <= 7

@@ -7,7 +7,7 @@ from dataclasses import replace
 import fake_desk
 from fake_desk import NOW, FakeDesk, device, observed
 
-from backend.state.device_health import Level
+from backend.events import Level
 from tui.fleet_board import FleetBoard, Measure
 
 
@@ -56,11 +56,11 @@ def test_counts_agree_with_the_state() -> None:
 
 
 def test_concerns_are_sentences_worst_first() -> None:
-    concerns = _board(fake_desk.big_desk()).concerns(NOW)
+    concerns = _board(fake_desk.big_desk()).concerns()
     assert [(c.node, c.level) for c in concerns] == [
         ("n14", Level.ALARM), ("n19", Level.ALARM), ("n07", Level.WARNING), ("n21", Level.UNKNOWN)
     ]  # fmt: skip
-    assert "ssh: connection timed out" in concerns[-1].sentence
+    assert "ssh: connection timed out" in concerns[-1].what
 
 
 def test_verdicts_follow_a_new_reading() -> None:
@@ -69,4 +69,4 @@ def test_verdicts_follow_a_new_reading() -> None:
     desk.apply(observed("demo-1", (device(0),)))
     assert board.level(desk.fleet.nodes["demo-1"]) is Level.WELL
     desk.apply(observed("demo-1", (device(0, health="Critical"),)))
-    assert board.level(desk.fleet.nodes["demo-1"]) is Level.ALARM
+    assert board.level(desk.fleet.nodes["demo-1"]) is Level.CRITICAL

@@ -63,9 +63,9 @@ async def test_fold_and_unfold(console: OpenConsole) -> None:
         assert "more nodes, all well" in screen_text(app)
 
 
-async def test_enter_opens_the_run_of_a_node(console: OpenConsole, wait) -> None:
+async def test_r_opens_the_run_of_a_node(console: OpenConsole, wait) -> None:
     async with console(fake_desk.demo_desk()) as (app, pilot):
-        await pilot.press("end", "enter")
+        await pilot.press("end", "r")
         await wait(pilot, lambda: "Runs › r4" in screen_text(app))
 
 
@@ -77,7 +77,7 @@ async def test_resizing_from_small_to_wide_and_back(console: OpenConsole) -> Non
             text = screen_text(app)
             assert ("This terminal is 50×12" in text) == (width == 50)
             assert ("n14 · NPU 2" in text) == (width > 50)
-            assert ("needs a look" in text) == (width == 160)
+            assert ("needs a look" in text) == (width >= 100)
 
 
 async def test_two_panes_show_how_fresh_each_node_is_and_the_head_stays(console: OpenConsole) -> None:
@@ -87,13 +87,12 @@ async def test_two_panes_show_how_fresh_each_node_is_and_the_head_stays(console:
         head = screen_lines(app)[3].partition("││")[0]
         assert "seen" in head
         assert "silent" in screen_text(app)
-        assert "⏎ open" in screen_lines(app)[-1]
+        assert "r run" not in screen_lines(app)[-1]
         await pilot.press("end")
         await settled(pilot)
         lines = screen_lines(app)
         assert lines[3].startswith(head)
         assert "▸ n32" in lines[-3]
-        assert "⏎ open" not in lines[-1]
         await pilot.press("home")
         await settled(pilot)
         assert screen_lines(app)[3].startswith(head)

@@ -11,7 +11,8 @@ from textual.color import Color
 from tui.app import NpudeckApp
 from tui.theme_files import LIGHT, NAMES, load_theme
 
-TEXTS = ("mark-well", "mark-warning", "mark-alarm", "mark-unknown", "text-dim", "chart-loss", "chart-speed")
+LEVELS = ("mark-well", "mark-warning", "mark-alarm", "mark-critical", "mark-unknown")
+TEXTS = (*LEVELS, "text-dim", "chart-loss", "chart-speed")
 MARKS = ("heat-1", "heat-2", "heat-3", "heat-4", "heat-5")
 
 
@@ -39,7 +40,7 @@ def test_contrast(name: str) -> None:
         for text in TEXTS:
             assert _contrast(theme.variables[text], back) >= 4.5, (text, back)
     cursor = theme.variables["cursor-back"]
-    for text in ("mark-well", "mark-warning", "mark-alarm", "mark-unknown"):
+    for text in LEVELS:
         assert _contrast(theme.variables[text], cursor) >= 4.5, text
     for mark in MARKS:
         assert _contrast(theme.variables[mark], theme.background) >= 3, mark

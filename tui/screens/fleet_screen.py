@@ -15,7 +15,7 @@ from tui.actions import FLEET, actions_of, bindings_of
 from tui.fleet_board import Measure
 from tui.formats import plural
 from tui.node_words import NodeWords
-from tui.requests import RunAsked
+from tui.requests import NodeAsked, RunAsked
 from tui.screens.deck_screen import DeckScreen
 from tui.session import Session
 from tui.widgets.concern_list import ConcernList
@@ -62,7 +62,12 @@ class FleetScreen(DeckScreen):
             return frozenset({action.name for action in actions_of(FLEET)} | {"app.launch"})
         grids = self.query(HeatGrid)
         row = grids.first().current if grids else None
-        return frozenset() if row is not None and (row.folded or row.run) else frozenset({"fleet.open"})
+        idle = set() if row is not None and row.run else {"fleet.run"}
+        if row is None:
+            idle.add("fleet.open")
+        if not self.session.board.concerns():
+            idle |= {"fleet.next", "fleet.problems"}
+        return frozenset(idle)
 
     def on_mount(self) -> None:
         if self.session.desk.inventory is not None:
@@ -102,7 +107,7 @@ class FleetScreen(DeckScreen):
     def _show_concerns(self) -> None:
         counts = self.session.board.counts()
         quiet = plural(counts.npus, _("Nothing: the one NPU is well."), _("Nothing: all {n} NPUs are well."))
-        self.query_one(ConcernList).show_concerns(self.session.board.concerns(self.now), quiet)
+        self.query_one(ConcernList).show_concerns(self.session.board.concerns(), quiet)
 
     def _show_detail(self) -> None:
         grid, pane = self.query_one(HeatGrid), self.query_one("#detail")
@@ -128,18 +133,48 @@ class FleetScreen(DeckScreen):
         self._unfolded = not self._unfolded
         self.show_all()
 
+    def action_next_problem(self) -> None:
+        """From where the cursor is to the next concern, round and round."""
+        if self.session.desk.inventory is None:
+            return
+        grid = self.query_one(HeatGrid)
+        places = [(one.node, one.index) for one in self.session.board.concerns() if one.node]
+        here = (grid.current.node, grid.column) if grid.current else ("", 0)
+        if not places:
+            self.notify(_("Nothing is wrong by what is known."), timeout=3)
+            return
+        grid.go_to(*places[(places.index(here) + 1) % len(places) if here in places else 0])
+
+    def action_problems(self) -> None:
+        """To the list and back; where there is room for both, the list is there anyway."""
+        if self.session.desk.inventory is None:
+            return
+        concerns = self.query_one(ConcernList)
+        away = concerns.has_focus
+        self.set_class(not away, "-problems")
+        (self.query_one(HeatGrid) if away else concerns).focus()
+        self.show_all()
+
     @on(HeatGrid.CellOpened)
     def action_open(self) -> None:
         if self.session.desk.inventory is None:
             return
-        row = self.query_one(HeatGrid).current
+        grid = self.query_one(HeatGrid)
+        row = grid.current
         if row is None:
             return
         if row.folded:
             self.action_fold()
-        elif row.run:
-            self.post_message(RunAsked(row.run))
         else:
+            self.post_message(NodeAsked(row.node, grid.column))
+
+    def action_run(self) -> None:
+        if self.session.desk.inventory is None:
+            return
+        row = self.query_one(HeatGrid).current
+        if row is not None and row.run:
+            self.post_message(RunAsked(row.run))
+        elif row is not None:
             self.notify(_("No run of this console is on {node}.").format(node=row.node), timeout=3)
 
     @on(HeatGrid.CellHighlighted)
@@ -150,5 +185,6 @@ class FleetScreen(DeckScreen):
     @on(ConcernList.ConcernChosen)
     def go_to_concern(self, event: ConcernList.ConcernChosen) -> None:
         grid = self.query_one(HeatGrid)
+        self.remove_class("-problems")
         grid.go_to(event.node, event.index)
         grid.focus()

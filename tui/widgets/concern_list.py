@@ -1,4 +1,4 @@
-"""What is wrong in the fleet, worst first, a sentence each; choosing one moves the grid's cursor there."""
+"""What is wrong in the fleet, worst first; choosing one moves the grid's cursor there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from backend.translation import _
-from tui.fleet_board import Concern
-from tui.inks import GLYPHS, Inks
+from tui.concerns import Concern
+from tui.finding_words import concern_text
+from tui.inks import Inks
+
+MOST = 100  # lines enough for one pair of eyes
 
 
 class ConcernList(OptionList):
@@ -30,10 +33,14 @@ class ConcernList(OptionList):
         """`quiet` is said when there is nothing to complain of. Rebuilt only when something differs."""
         if concerns == self._concerns and quiet == self._quiet:
             return
+        more = len(concerns) - MOST
         same_places = [(c.node, c.index) for c in concerns] == [(c.node, c.index) for c in self._concerns]
         kept = self.highlighted
         self._concerns, self._quiet = concerns, quiet
-        prompts = [self._prompt(concern) for concern in concerns] or [Text(quiet, self._inks["dim"])]
+        prompts = [concern_text(concern, self._inks) for concern in concerns[:MOST]]
+        prompts = prompts or [Text(quiet, self._inks["dim"])]
+        if more > 0:
+            prompts.append(Text(_("and {n} more: the grid shows them all").format(n=more), self._inks["dim"]))
         self.clear_options()
         self.add_options([Option(prompt, disabled=not concerns) for prompt in prompts])
         if same_places and kept is not None and kept < len(prompts):
@@ -48,12 +55,3 @@ class ConcernList(OptionList):
         if event.option_index < len(self._concerns):
             concern = self._concerns[event.option_index]
             self.post_message(self.ConcernChosen(concern.node, concern.index))
-
-    def _prompt(self, concern: Concern) -> Text:
-        inks = self._inks
-        text = Text()
-        text.append(f"{GLYPHS[concern.level]} ", inks.level(concern.level))
-        where = f"{concern.node} {concern.npus}".rstrip()
-        text.append(where, inks["strong"])
-        text.append(_("  {sentence}").format(sentence=concern.sentence), inks["text"])
-        return text

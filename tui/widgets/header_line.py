@@ -6,11 +6,13 @@ from rich.style import Style
 from rich.text import Text
 from textual.widgets import Static
 
-from backend.state.device_health import Level
+from backend.events import Level
 from backend.translation import _
 from tui.formats import clean, clock, plural, thousands, zone
-from tui.inks import GLYPHS
+from tui.inks import DRAINED, GLYPHS, WORDS
 from tui.session import Session
+
+WORDY, DRAINED_WORD = 110, 84  # from these widths on the marks are explained
 
 
 class HeaderLine(Static):
@@ -51,13 +53,13 @@ class HeaderLine(Static):
         elif session.desk.inventory is not None:
             self._counts(text, width, live=silent is None)
         right = f"{clock(now)} {zone(now)} " if width >= 72 else f"{clock(now)} "
-        text.truncate(max(0, width - len(right)), overflow="ellipsis")
+        text.truncate(max(0, width - len(right) - 1), overflow="ellipsis")
         text.pad_right(max(0, width - len(right) - text.cell_len))
         text.append(right, inks["dim"])
         return text
 
     def _counts(self, text: Text, width: int, live: bool) -> None:
-        """NPUs by verdict; without colour when they are old."""
+        """NPUs by verdict, the worst first, and drained nodes; without colour when they are old."""
         inks, counts = self._session.inks, self._session.board.counts()
         text.append("│ ", inks["quiet"])
         nodes = plural(counts.nodes, _("{n} node"), _("{n} nodes"))
@@ -66,11 +68,19 @@ class HeaderLine(Static):
         )
         text.append("│", inks["quiet"])
         pairs = (
-            (Level.WELL, counts.well),
-            (Level.WARNING, counts.warning),
+            (Level.CRITICAL, counts.critical),
             (Level.ALARM, counts.alarm),
+            (Level.WARNING, counts.warning),
             (Level.UNKNOWN, counts.unknown),
+            (Level.WELL, counts.well),
         )
         for level, count in pairs:
             ink = inks.level(level) if count and live else inks["dim"]
-            text.append(f" {GLYPHS[level]} {thousands(count)}", ink)
+            text.append(" ")
+            text.append(GLYPHS[level], inks.mark(level) if count and live else inks["dim"])
+            word = f" {WORDS[level]}" if width >= WORDY else ""
+            text.append(f" {thousands(count)}{word}", ink)
+        if counts.drained:
+            word = _(" drained") if width >= DRAINED_WORD else ""
+            text.append(" │", inks["quiet"])
+            text.append(f" {DRAINED} {thousands(counts.drained)}{word}", inks["text"])

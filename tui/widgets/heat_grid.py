@@ -14,11 +14,11 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from backend.state.device_health import Level
+from backend.events import Level
 from backend.translation import _
-from tui.fleet_board import URGENCY, Cell, GridRow
+from tui.fleet_board import Cell, GridRow
 from tui.formats import clip, plural
-from tui.inks import Inks
+from tui.inks import DRAINED, Inks
 
 RUN_WIDTH, SEEN_WIDTH, MARK_WIDTH = 6, 11, 2
 WIDE_CELL, MARK_CELL = 5, 2  # the least width of a cell with a value, and of one with a mark alone
@@ -104,7 +104,7 @@ class HeatGrid(ScrollView, can_focus=True):
                 self._go(place, index)
 
     def _fit(self, rows: list[GridRow]) -> tuple[int, int, int]:
-        names = min(18, max([4, *(len(row.node) for row in rows if not row.folded)])) + 2
+        names = min(18, max([4, *(len(row.node) for row in rows if not row.folded)])) + 3
         count = max((len(row.cells) for row in rows), default=0)
         free = self.size.width - MARK_WIDTH - names - RUN_WIDTH - SEEN_WIDTH
         return names, max(self._least, min(8, free // count)) if count else 6, count
@@ -214,7 +214,11 @@ class HeatGrid(ScrollView, can_focus=True):
         ink = inks["text"] if row.level is Level.WELL else inks.level(row.level)
         segments = [
             Segment("▸ " if here else "  ", base + inks["accent"]),
-            Segment(clip(row.node, names - 1).ljust(names), base + ink),
+            Segment(clip(row.node, names - 3), base + ink),
+            Segment(
+                (f" {DRAINED}" if row.drained else "").ljust(names - min(len(row.node), names - 3)),
+                base + inks["dim"],
+            ),
         ]
         for place, item in enumerate(row.cells):
             segments.extend(self._cell(item, cell, here and place == self._column, base))
@@ -226,10 +230,10 @@ class HeatGrid(ScrollView, can_focus=True):
 
     def _cell(self, item: Cell, width: int, here: bool, base: Style) -> list[Segment]:
         inks = self._inks
-        mark = inks[f"heat{item.heat}"] if item.heat else inks.level(item.level)
+        mark = inks[f"heat{item.heat}"] if item.heat else inks.mark(item.level)
         if item.glyph == "–":
             mark = inks["dim"]
-        text = mark if item.level is not Level.WELL else inks["text"]
+        text = inks.level(item.level) if item.level is not Level.WELL else inks["text"]
         reverse = Style(reverse=True) if here else Style.null()
         fits = len(item.glyph + item.text) < width
         body = clip(item.glyph + (item.text if fits else ""), width - 1)  # a mark says more than half a word
@@ -243,5 +247,5 @@ class HeatGrid(ScrollView, can_focus=True):
 
 def _worst(row: GridRow) -> int:
     """The place of the worst cell; the first one when they are alike."""
-    urgency = [URGENCY[cell.level] for cell in row.cells]
-    return urgency.index(max(urgency)) if urgency else 0
+    levels = [cell.level for cell in row.cells]
+    return levels.index(max(levels)) if levels else 0

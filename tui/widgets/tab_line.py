@@ -8,17 +8,17 @@ from textual import events
 from textual.widgets import Static
 
 from backend.translation import _
-from tui.actions import FLEET, RECIPE, RUN, RUNS
+from tui.actions import FLEET, NODE, RECIPE, RUN, RUNS
 from tui.inks import Inks
 
 
 class TabLine(Static):
-    """`place` is the screen, `detail` what is open in it (a run's id)."""
+    """`place` is the screen, `detail` what is open in it: a run's id, a node's name."""
 
     def __init__(self, inks: Inks, place: str, detail: str = "") -> None:
         super().__init__(id="tabs")
         self._inks = inks
-        self._place = RUNS if place == RUN else place
+        self._place = {RUN: RUNS, NODE: FLEET}.get(place, place)
         self._detail = detail
 
     def on_mount(self) -> None:
