@@ -25,6 +25,7 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--headless", action="store_true", help=_("no screen: train once, say how it went, clean up")
     )
+    parser.add_argument("--ill", action="store_true", help=_("several NPUs show faults, to see what is said"))
     add_json(parser)
     words = parser.add_subparsers(title=_("instead of the console"), dest="demo_command", metavar=_("[WORD]"))
     fleet = add_command(words, "fleet", _("run only the hosts, until interrupted"), _fleet)
@@ -32,6 +33,7 @@ def register(commands: Commands) -> None:
     fleet.add_argument(
         "--nodes", type=int, default=4, metavar="N", help=_("demo nodes, two NPUs each (default: 4)")
     )
+    fleet.add_argument("--ill", action="store_true", help=_("several NPUs show faults, to see what is said"))
     stop = add_command(words, "stop", _("end a demo fleet and everything that runs on it"), _stop)
     stop.add_argument(
         "--dir", metavar="DIR", help=_("its directory (default: the fleet of plain `npudeck demo`)")
@@ -56,6 +58,7 @@ def _console(arguments: argparse.Namespace) -> int:
                 _("run `npudeck demo`, or add --headless"),
             )
         )
+    from backend.demo.demo_control import ask
     from backend.demo.demo_fleet import ensure_running
     from backend.demo.demo_layout import NODE_COUNT, claim, default_root
 
@@ -63,6 +66,8 @@ def _console(arguments: argparse.Namespace) -> int:
     _prepare(layout)
     if ensure_running(layout, NODE_COUNT):
         say(_("started {count} demo nodes in {path}").format(count=NODE_COUNT, path=layout.root))
+    if arguments.ill:
+        ask(layout, "ill")
     arguments.inventory = str(layout.inventory)
     arguments.recipe = str(layout.recipe)
     code = int(arguments.open_console(arguments))
@@ -124,7 +129,7 @@ def _fleet(arguments: argparse.Namespace) -> int:
         say(f"  npudeck -i {inventory} launch {recipe}")
         print_line(str(layout.inventory))
 
-    asyncio.run(serve(layout, arguments.nodes, ready=ready))
+    asyncio.run(serve(layout, arguments.nodes, ready=ready, ill=arguments.ill))
     say(_("the demo nodes have ended"))
     return OK
 

@@ -3,6 +3,8 @@
     cut demo-2        drop its connections and refuse new ones; its processes live on
     poweroff demo-2   the same, and kill its processes
     heal demo-2       let it be reached again
+    faults demo-2 F   its NPUs show F from now on: 1=critical,0=link (npu_faults.py); nothing: they are well
+    ill               every node shows something: what npudeck says of it can be seen
     status            JSON: {"pid": 1, "nodes": [{"name", "port", "state": "up|cut|off", "connections"}]}
     stop              end the hosts and everything that runs on them
 

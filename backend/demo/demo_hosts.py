@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -18,20 +18,25 @@ from backend.demo.demo_keys import authorized_keys, ensure_keys, write_known_hos
 from backend.demo.demo_layout import DemoLayout, node_names
 from backend.demo.demo_node import Character, DemoNode
 from backend.demo.marked_processes import FLEET, NODE, end_all, marked
+from backend.demo.npu_faults import faults_of
 from backend.problems import ConflictError, Problem, Severity
 from backend.translation import _
 
 SLOW_S = 1.2
+# by the number of the node
+WELL_FLEET = {3: "1=warning"}
+ILL_FLEET = {1: "1=link", 2: "1=critical", 3: "0=alarm,1=warning", 4: "1=lost"}
 LOOK_FOR_IDLENESS_S = 30.0
 
 
 class DemoHosts:
     """The hosts of one fleet. `start`, then `wait`, then `stop`; `stop` is safe to call at any time."""
 
-    def __init__(self, layout: DemoLayout, count: int) -> None:
+    def __init__(self, layout: DemoLayout, count: int, *, ill: bool = False) -> None:
         self.layout = layout
         self.nodes: dict[str, DemoNode] = {}
         self._count = count
+        self._faults = ILL_FLEET if ill else WELL_FLEET
         self._ended = asyncio.Event()
         self._lock: IO[str] | None = None
         self._control: asyncio.Server | None = None
@@ -46,7 +51,9 @@ class DemoHosts:
             os.environ.pop(name, None)  # else a demo started from a demo node would end itself with that node
         earlier = _earlier_ports(self.layout)
         host_key = ensure_keys(self.layout)
-        for name, character in zip(node_names(self._count), characters(self._count), strict=True):
+        for name, character in zip(
+            node_names(self._count), characters(self._count, self._faults), strict=True
+        ):
             node = DemoNode(name, self.layout, host_key, authorized_keys(self.layout), character)
             await node.start(earlier.get(name, 0))
             self.nodes[name] = node
@@ -103,6 +110,12 @@ class DemoHosts:
         if word == "stop":
             self.end()
             return "ok"
+        if word == "ill":
+            for number, ill in enumerate(self.nodes.values(), 1):
+                ill.set_faults(ILL_FLEET.get(number, ""))
+            return "ok"
+        if word == "faults":
+            return self._set_faults(*name.partition(" ")[::2])
         node = self.nodes.get(name)
         actions = {"cut": DemoNode.cut, "heal": DemoNode.heal, "poweroff": DemoNode.power_off}
         if node is None or word not in actions:
@@ -111,6 +124,14 @@ class DemoHosts:
             await actions[word](node)
         except OSError as error:
             return f"error: {error}"
+        return "ok"
+
+    def _set_faults(self, name: str, faults: str) -> str:
+        node = self.nodes.get(name)
+        wanted = faults.split(",") if faults else []
+        if node is None or len(faults_of(faults)) != len(wanted):
+            return f"error: cannot set {faults!r} on {name!r}"
+        node.set_faults(faults)
         return "ok"
 
     def _write_record(self, ports: dict[str, int]) -> None:
@@ -125,12 +146,12 @@ class DemoHosts:
         temporary.replace(self.layout.record)
 
 
-def characters(count: int) -> Iterable[Character]:
-    """The third node has an NPU with a Warning; the last of more than two is slow to answer."""
+def characters(count: int, faults: Mapping[int, str] = WELL_FLEET) -> Iterable[Character]:
+    """`faults` by the number of the node; the last of more than two nodes is slow to answer."""
     for number in range(1, count + 1):
         yield Character(
             delay_s=SLOW_S if number == count and count > 2 else 0.0,
-            warning_npu=1 if number == 3 else -1,
+            faults=faults.get(number, ""),
         )
 
 

@@ -26,10 +26,10 @@ ADDRESS = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """What is special about a node: how late it answers, and which of its NPUs (-1: none) shows a Warning."""
+    """What is special about a node: how late it answers, and what its NPUs show (`1=warning,0=link`)."""
 
     delay_s: float = 0.0
-    warning_npu: int = -1
+    faults: str = ""
 
 
 class DemoNode:
@@ -136,19 +136,28 @@ class DemoNode:
     def _make_disk(self) -> None:
         for folder in ("home", "tmp", "bin", "work"):
             (self._disk / folder).mkdir(parents=True, exist_ok=True)
-        tool = self._disk / "bin" / "npu-smi"
-        tool.write_text(simulator_script(self._disk / "npus.json", self._character.warning_npu))
-        tool.chmod(0o755)
+        self.set_faults(self._character.faults)
+
+    def set_faults(self, faults: str) -> None:
+        """From now on its tools answer so: `1=critical,0=link`, see npu_faults.py."""
+        for name in ("npu-smi", "hccn_tool"):
+            tool = self._disk / "bin" / name
+            fresh = tool.with_name(f".{name}.new")
+            fresh.write_text(simulator_script(self._disk / "npus.json", faults, name))
+            fresh.chmod(0o755)
+            fresh.replace(tool)
 
 
-def simulator_script(state: Path, warning_npu: int) -> str:
-    """The node's `npu-smi`: a bare interpreter without installed packages, so that it answers at once."""
+def simulator_script(state: Path, faults: str, tool: str = "npu-smi") -> str:
+    """The node's `npu-smi` or `hccn_tool`: a bare interpreter without packages, which answers at once."""
     root = Path(__file__).resolve().parents[2]
+    word = "hccn_tool " if tool == "hccn_tool" else ""
     return (
         "#!/bin/sh\n"
-        f"export DEMO_NPUS={NPUS_PER_NODE} DEMO_WARNING_NPU={warning_npu}\n"
+        f"export DEMO_NPUS={NPUS_PER_NODE} DEMO_FAULTS={quote(faults)}\n"
         f"export DEMO_NPU_STATE={quote(str(state))}\n"
-        f'cd {quote(str(root))} && exec {quote(sys.executable)} -S -E -m backend.demo.npu_simulator "$@"\n'
+        f"cd {quote(str(root))} && exec {quote(sys.executable)} -S -E"
+        f' -m backend.demo.npu_simulator {word}"$@"\n'
     )
 
 

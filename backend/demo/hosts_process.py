@@ -22,10 +22,11 @@ async def serve(
     idle_limit_s: float | None = None,
     temporary: bool = False,
     ready: Callable[[], None] = lambda: None,
+    ill: bool = False,
 ) -> None:
     """Start, wait, stop; a signal ends it in order. A temporary fleet ends with its parent, of which our
     standard input is the sign."""
-    hosts = DemoHosts(layout, count)
+    hosts = DemoHosts(layout, count, ill=ill)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, hosts.end)

@@ -14,16 +14,15 @@ import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from backend.demo.marked_processes import marked
+from backend.demo.npu_faults import FINE, Fault
 from backend.demo.npu_smi_text import HBM_TOTAL_MB, Chip
 
 IDLE_HBM_MB = 2969
 IDLE_POWER_W, FULL_POWER_W, POWER_INERTIA_S = 93.0, 340.0, 3.0
 IDLE_TEMP_C, FULL_TEMP_C, TEMP_INERTIA_S = 38.0, 71.0, 25.0
-# a card with a Warning runs hotter, as a card with a failing fan would
-WARNING_HEAT_C = 24.0
 # two readings closer than this give no honest share of processor time: the earlier answer stands
 SHORTEST_INTERVAL_S = 0.25
 
@@ -56,7 +55,7 @@ class NpuState:
         self.used_s = used_s or {}
 
 
-def read_chips(fleet: str, node: str, count: int, warning_npu: int, state_path: str) -> list[Chip]:
+def read_chips(fleet: str, node: str, count: int, faults: Mapping[int, Fault], state_path: str) -> list[Chip]:
     """The node's cards now. The state file is replaced in one step, so that two readers do no harm."""
     at, npus = _load(state_path, count)
     now = time.time()
@@ -65,7 +64,7 @@ def read_chips(fleet: str, node: str, count: int, warning_npu: int, state_path: 
         ranks = _ranks(fleet, node)
         npus = [advanced(npu, ranks.get(number, []), elapsed_s) for number, npu in enumerate(npus)]
         _save(state_path, now, npus)
-    return [_chip(npu, number, number == warning_npu) for number, npu in enumerate(npus)]
+    return [_chip(npu, number, faults.get(number, FINE)) for number, npu in enumerate(npus)]
 
 
 def advanced(npu: NpuState, ranks: Sequence[Rank], elapsed_s: float) -> NpuState:
@@ -124,17 +123,18 @@ def _rank(pid: int) -> Rank | None:
     return Rank(pid, used_s, uptime_s - int(fields[19]) / ticks, memory_mb)
 
 
-def _chip(npu: NpuState, number: int, warning: bool) -> Chip:
+def _chip(npu: NpuState, number: int, fault: Fault) -> Chip:
     """Cards differ a little, as real ones do."""
     memory_mb = sum(memory_mb for _, _, memory_mb in npu.processes)
     return Chip(
         number,
-        "Warning" if warning else "OK",
+        fault.health,
         npu.power_w + 1.7 * number,
-        round(npu.temp_c + number + (WARNING_HEAT_C if warning else 0.0)),
+        round(npu.temp_c + number + fault.heat_c),
         round(npu.aicore_pct),
         min(HBM_TOTAL_MB, IDLE_HBM_MB + 2 * number + memory_mb),
         npu.processes,
+        fault,
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from backend.demo.npu_faults import FINE, WARNING, Fault
+
 TOOL_VERSION = "23.0.6"
 CHIP_NAME = "910B3"
 HBM_TOTAL_MB = 65536
@@ -20,7 +22,7 @@ _PROCESSES = (27, 15, 26, 25)
 
 
 class Chip:
-    """One card: `processes` are (pid, name, MB)."""
+    """One card: `processes` are (pid, name, MB); without a fault one that fits the health word is taken."""
 
     def __init__(
         self,
@@ -31,6 +33,7 @@ class Chip:
         aicore_pct: int,
         hbm_used_mb: int,
         processes: Sequence[tuple[int, str, int]] = (),
+        fault: Fault | None = None,
     ) -> None:
         self.npu_id = npu_id
         self.health = health
@@ -39,6 +42,7 @@ class Chip:
         self.aicore_pct = aicore_pct
         self.hbm_used_mb = hbm_used_mb
         self.processes = processes
+        self.fault = fault or (FINE if health == "OK" else WARNING)
 
 
 def info_text(chips: Sequence[Chip]) -> str:
@@ -96,15 +100,10 @@ def detail_text(kind: str, chip: Chip, *, one_chip: bool) -> str | None:
 
 
 def _health(chip: Chip) -> list[tuple[str, object]]:
-    well = chip.health == "OK"
     return [
         ("Health Status", chip.health),
-        # a Warning of the demo is a card with 16 isolated memory rows
-        ("Error Code", "NA" if well else "80E18401"),
-        (
-            "Error Information",
-            "NA" if well else "node type=HBM, event state=Isolated Rows",
-        ),
+        ("Error Code", chip.fault.code or "NA"),
+        ("Error Information", chip.fault.said or "NA"),
     ]
 
 
@@ -132,10 +131,10 @@ def _usages(chip: Chip) -> list[tuple[str, object]]:
 
 
 def _ecc(chip: Chip) -> list[tuple[str, object]]:
-    rows = 0 if chip.health == "OK" else 16
+    rows = chip.fault.rows
     return [
         ("HBM Single Bit Error Count", 0),
-        ("HBM Double Bit Error Count", 0),
+        ("HBM Double Bit Error Count", chip.fault.errors),
         ("HBM Single Bit Aggregate Total Err Cnt", rows),
         ("HBM Double Bit Aggregate Total Err Cnt", rows),
         ("HBM Single Bit Isolated Pages Count", 0),

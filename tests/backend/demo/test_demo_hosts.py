@@ -221,8 +221,8 @@ def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_one_node_is_slow_and_one_has_a_warning() -> None:
-    assert [(node.delay_s > 0, node.warning_npu) for node in characters(4)] == [
-        (False, -1), (False, -1), (False, 1), (True, -1),
+    assert [(node.delay_s > 0, node.faults) for node in characters(4)] == [
+        (False, ""), (False, ""), (False, "1=warning"), (True, ""),
     ]  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def busy_rank(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def ask_simulator(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     tool = folder / "npu-smi"
-    tool.write_text(simulator_script(folder / "npus.json", warning_npu=0))
+    tool.write_text(simulator_script(folder / "npus.json", "0=warning"))
     tool.chmod(0o755)
     environment = {"DEMO_FLEET": str(folder), "DEMO_NODE": "demo-1", "PATH": os.environ["PATH"]}
     return subprocess.run([tool, *words], env=environment, capture_output=True, text=True, check=False)
