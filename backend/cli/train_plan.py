@@ -14,6 +14,7 @@ from backend.engines.stages import LaunchPlan, NodeCommand, Requirements, Site, 
 from backend.events import StageName
 from backend.fleet.node_code_files import load_node_code
 from backend.inventory import Inventory, Node
+from backend.node.train.lifeline import END_WITH_PARENT
 from backend.preflight.modules import SCRIPT, read_answer, too_old
 from backend.problems import InputError, LocalError, Problem, Severity
 from backend.recipes.derived import train_iterations
@@ -42,7 +43,7 @@ class LocalRun:
 
 def local_run(recipe: Recipe, work_directory: str, device: str) -> LocalRun:
     """Render every command; nothing is written. Raises `InputError` with every broken rule."""
-    work = str(Path(work_directory).expanduser().absolute())
+    work = str(Path(work_directory).absolute())
     node = Node(NODE, NODE, "127.0.0.1", recipe.npus_per_node, work, python=sys.executable, device=device)
     inventory = Inventory(NODE, (node,), work)
     site, plan = plan_for(recipe, inventory, (node,), RUN_KEY, 0, load_node_code().version)
@@ -79,7 +80,7 @@ def _under_torchrun(stage: StagePlan, ranks: int, site: Site) -> StagePlan:
         job,
     )
     # a torch_npu that cannot load must not take torch down with it
-    environment = (("TORCH_DEVICE_BACKEND_AUTOLOAD", "0"),)
+    environment = (("TORCH_DEVICE_BACKEND_AUTOLOAD", "0"), (END_WITH_PARENT, "1"))
     return dataclasses.replace(
         stage, commands=(dataclasses.replace(command, argv=argv, environment=environment),)
     )

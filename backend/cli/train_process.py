@@ -13,6 +13,7 @@ from types import FrameType
 import psutil
 
 from backend.engines.stages import NodeCommand
+from backend.node.train.lifeline import end_with_parent
 
 RANK_TASK = "train-rank"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -59,7 +60,8 @@ def run_process(
 ) -> int:
     """Run it to its end; answers its exit code, or minus the signal that ended it.
 
-    The first request asks it to end, and its ranks where it has some: they save. The second kills all of it.
+    The first request asks it to end, and its ranks where it has some: they save. The second kills all of it,
+    as does an error here: one that wrote on without us would be in the way of the next call.
     """
     process = subprocess.Popen(
         command.argv,
@@ -70,15 +72,21 @@ def run_process(
         stderr=subprocess.PIPE,
         # a terminal's Ctrl-C would reach every process at once, and some of them twice
         start_new_session=True,
+        # when we are killed nothing may go on where the next call will work; safe, as there is one thread here
+        preexec_fn=end_with_parent,
     )
     heard = 0
     with process, _streams(process, on_out, on_err) as streams:
-        while streams.get_map():
-            _pass_on(streams)
-            if requests.count > heard:
-                heard += 1
-                on_request()
-                _ask(process) if heard == 1 else _kill(process)
+        try:
+            while streams.get_map():
+                _pass_on(streams)
+                if requests.count > heard:
+                    heard += 1
+                    on_request()
+                    _ask(process) if heard == 1 else _kill(process)
+        except BaseException:
+            _kill(process)
+            raise
         return process.wait()
 
 
