@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from backend.cli import flag_types
 from backend.cli.arguments import Commands, add_command
 from backend.translation import _
 
@@ -62,6 +63,7 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument(
         "--work-directory",
+        type=flag_types.folder,
         default="npudeck-train",
         metavar="DIR",
         help=_("where everything that is made goes (default: ./npudeck-train); a second call there goes on"),

@@ -65,11 +65,22 @@ def _ranks(recipe: Recipe, nproc: int | None, from_file: bool) -> int:
 def _here(recipe: Recipe, ranks: int) -> Recipe:
     """All ranks on one node, and every path from the root: on this machine "relative" is clear."""
     paths: dict[str, Any] = {
-        field.name: str(Path(value).expanduser().absolute())
+        field.name: _from_root(field.name, value)
         for field in FIELDS
         if field.kind == "path" and (value := getattr(recipe, field.name))
     }
     return dataclasses.replace(recipe, nodes=1, npus_per_node=ranks, **paths)
+
+
+def _from_root(field: str, value: str) -> str:
+    try:
+        return str(Path(value).expanduser().absolute())
+    except RuntimeError:
+        raise InputError.because(
+            _("{path} begins with the home folder of nobody here").format(path=value),
+            fix=_("write ./{path} where that is its name").format(path=value),
+            field=field,
+        ) from None
 
 
 def _scaled(recipe: Recipe, scale: str) -> Recipe:

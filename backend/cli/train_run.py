@@ -119,7 +119,7 @@ class _Stage:
     def _out(self, data: bytes, log: BinaryIO) -> None:
         log.write(data)
         if self._trains:
-            _write_stderr(data) if self._to_stderr else print_bytes(data)
+            _write_stderr(data) if self._to_stderr else _write_stdout(data)
         self._take(self._parsers[0].feed(data))
 
     def _error(self, data: bytes, log: BinaryIO) -> None:
@@ -162,12 +162,16 @@ class _Stage:
 
     def _ended_badly(self, code: int, requests: StopRequests) -> None:
         exits = [int(found[1]) for found in _RANK_EXIT.finditer(bytes(self._err))]
-        if requests.first or SAVED_AND_STOPPED in exits:
+        if SAVED_AND_STOPPED in exits or (requests.first and not self._failed_to_save(exits, requests)):
             self._record.state = STOPPED
             self._record.exit_code = requests.exit_code if requests.first else _TERMINATED
             return
         self._record.state, self._record.exit_code = FAILED, diagnostics.NO
         self._record.problems = self._problems[:1] or [self._unexplained(_root([*exits, code]))]
+
+    def _failed_to_save(self, exits: list[int], requests: StopRequests) -> bool:
+        """Whether ranks that were asked to save and end have met with something else."""
+        return self._trains and requests.count == 1 and bool(self._problems or _killed(exits))
 
     def _unexplained(self, code: int) -> Problem:
         how = NodeEvidence("", exit_code=code if code >= 0 else _SIGNALLED - code)
@@ -184,9 +188,25 @@ class _Stage:
 
 def _root(exits: list[int]) -> int:
     """The end that explains the others: a kill from outside, else what is no answer to another's end."""
-    killed = [code for code in exits if code < 0 and code != -signal.SIGTERM]
     own = [code for code in exits if code > 0 and code != LOST_PEER_STATUS]
-    return (killed or own or exits)[0]
+    return (_killed(exits) or own or exits)[0]
+
+
+def _killed(exits: list[int]) -> list[int]:
+    """Not by SIGTERM: that is what torchrun and we end a rank with."""
+    return [code for code in exits if code < 0 and code != -signal.SIGTERM]
+
+
+def _write_stdout(data: bytes) -> None:
+    """Raises `LocalError`: an `OSError` from here would read as one of the work directory."""
+    try:
+        print_bytes(data)
+    except OSError as error:
+        raise LocalError.because(
+            _("the training's log cannot be written to stdout"),
+            error.strerror or str(error),
+            _("send it elsewhere; the same command goes on from the last checkpoint"),
+        ) from error
 
 
 def _write_stderr(data: bytes) -> None:

@@ -79,6 +79,18 @@ def test_a_recipe_keeps_its_ranks(file: str) -> None:
     assert (fewer.nodes, fewer.npus_per_node, fewer.tensor_parallel) == (1, 2, 2)
 
 
+def test_a_home_of_nobody_is_one_message(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", file, "--data", "~no-such-user/d.jsonl", "--dry-run"]) == 3
+    assert "error: data_path: ~no-such-user/d.jsonl begins with the home folder of nobody" in (
+        capsys.readouterr().err
+    )
+    for folder in ("~no-such-user/w", ""):
+        with pytest.raises(SystemExit) as caught:
+            main(["train", file, "--work-directory", folder, "--dry-run"])
+        assert caught.value.code == 2
+        assert "argument --work-directory: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("ranks", "fix"), [("0", "take 8"), ("3", "take 8"), ("12", "take 8")])
 def test_ranks_that_make_no_copies_are_refused(file: str, ranks: str, fix: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -6,13 +6,16 @@ import dataclasses
 import fcntl
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from backend.cli import train_run
 from backend.cli.train_plan import LocalRun
 from backend.cli.train_process import StopRequests, run_process, stop_requests
 from backend.cli.train_run import run_to_end
@@ -35,6 +38,17 @@ def end(*_):
     print("saved", flush=True)
     sys.exit(75)
 signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in sys.argv else end)
+print("rank ready", flush=True)
+time.sleep(60)
+"""
+# a rank that finds no room for its checkpoint when it is asked to save and end
+FULL = """
+import json, signal, sys, time
+def end(*_):
+    problem = {"field": "", "severity": "error", "what": "cannot write", "why": "", "fix": ""}
+    print(json.dumps(problem), file=sys.stderr, flush=True)
+    sys.exit(1)
+signal.signal(signal.SIGTERM, end)
 print("rank ready", flush=True)
 time.sleep(60)
 """
@@ -142,6 +156,19 @@ def test_ctrl_c_answers_130(run: LocalRun) -> None:
     assert interrupted(with_stages(run, train=TORCHRUN), signal.SIGINT).exit_code == 130
 
 
+def test_a_stop_that_could_not_save_has_failed(run: LocalRun) -> None:
+    record = interrupted(with_stages(run, train=TORCHRUN.replace(repr(RANK), repr(FULL))), signal.SIGTERM)
+    assert (record.state, record.exit_code) == ("failed", 1)
+    assert [problem.what for problem in record.problems] == ["cannot write"]
+
+
+def test_a_stop_in_which_a_rank_was_killed_has_failed(run: LocalRun) -> None:
+    killed = RANK.replace("sys.exit(75)", "import os; os.kill(os.getpid(), 9)")
+    record = interrupted(with_stages(run, train=TORCHRUN.replace(repr(RANK), repr(killed))), signal.SIGTERM)
+    assert (record.state, record.exit_code) == ("failed", 1)
+    assert "SIGKILL" in record.problems[0].what
+
+
 def interrupted(run: LocalRun, number: signal.Signals):
     def send() -> None:
         log = Path(run.log)
@@ -173,6 +200,49 @@ def test_the_second_request_kills(tmp_path: Path) -> None:
     assert code == -signal.SIGKILL
     assert len(asked) == 2
     assert time.monotonic() - started < 20
+
+
+def test_an_error_of_ours_leaves_nothing_running(tmp_path: Path) -> None:
+    ready: list[bytes] = []
+
+    def full(data: bytes) -> None:
+        ready.append(data)
+        raise OSError(28, "No space left on device")
+
+    deaf = command(TORCHRUN, tmp_path, "deaf")
+    started = time.monotonic()
+    with pytest.raises(OSError, match="No space left"):
+        run_process(deaf, full, full, StopRequests(), lambda: None)
+    assert ready == [b"rank ready\n"]
+    assert time.monotonic() - started < 20
+    assert not [child for child in psutil.Process().children(recursive=True) if "deaf" in child.cmdline()]
+
+
+def test_a_stage_ends_with_us_however_we_end(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    alone = "import os, sys, time\nopen(sys.argv[1], 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    ours = f"""
+from pathlib import Path
+from tests.backend.cli.test_train_run import *
+run_process(command({alone!r}, Path({str(tmp_path)!r}), {str(pid)!r}), print, print, StopRequests(), print)
+"""
+    with subprocess.Popen([sys.executable, "-c", ours], cwd=Path(__file__).parents[3]) as process:
+        while not (pid.is_file() and pid.read_text()):
+            time.sleep(0.05)
+        stage = psutil.Process(int(pid.read_text()))
+        process.kill()
+    stage.wait(10)
+
+
+def test_a_stdout_that_cannot_be_written_is_not_called_the_work_directory(
+    run: LocalRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(train_run, "print_bytes", full)
+    with pytest.raises(LocalError, match="cannot be written to stdout"):
+        run_to_end(with_stages(run, train=printing("training ...")), log_to_stderr=False)
 
 
 def test_signals_are_as_before_afterwards() -> None:
