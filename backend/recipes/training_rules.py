@@ -107,6 +107,16 @@ def _optimizer(subject: Subject) -> Iterator[Problem]:
                 fix=_("take {value}, the default").format(value=number_text(BY_NAME[name].default)),
                 suggestion=number_text(BY_NAME[name].default),
             )
+    if subject.recipe.adam_eps == 0:
+        default = number_text(BY_NAME["adam_eps"].default)
+        yield Problem(
+            field="adam_eps",
+            severity=Severity.ERROR,
+            what=_("adam_eps is 0"),
+            why=_("a weight without a gradient, as of a token that is not in the batch, would become 0 / 0"),
+            fix=_("take {value}, the default").format(value=default),
+            suggestion=default,
+        )
 
 
 def _from_scratch(subject: Subject) -> Iterator[Problem]:
@@ -253,7 +263,7 @@ RULES = (
     Rule(("seq_length", "max_position_embeddings"), _sequence),
     Rule(("lr", "min_lr"), _learning_rate),
     Rule(("warmup_fraction",), _warmup),
-    Rule(("adam_beta1", "adam_beta2"), _optimizer),
+    Rule(("adam_beta1", "adam_beta2", "adam_eps"), _optimizer),
     Rule(("run_type", "from_scratch"), _from_scratch),
     Rule(("run_type", "data_type"), _handler),
     Rule(("data_type", "prompt_type"), _prompt_type),

@@ -56,6 +56,7 @@ ERRORS = [
     ({"micro_batch_size": 0}, "micro_batch_size", "1"),
     ({"lr": float("inf")}, "lr", "2.5e-5"),
     ({"adam_beta2": 1.0}, "adam_beta2", "0.95"),
+    ({"adam_eps": 0.0}, "adam_eps", "1e-8"),
     ({"sequence_parallel": True, "seq_length": 4097}, "sequence_parallel", "false"),
     (
         {"sequence_parallel": True, "tensor_parallel": 1, "pipeline_parallel": 8, "nodes": 1},
