@@ -20,6 +20,7 @@ from tui.screens.deck_screen import DeckScreen
 from tui.session import Session
 from tui.widgets.concern_list import ConcernList
 from tui.widgets.heat_grid import HeatGrid
+from tui.widgets.key_line import Hints
 
 FRAME = 3  # border and head of the grid
 DETAIL = 9  # lines that the pane beneath it needs
@@ -68,6 +69,10 @@ class FleetScreen(DeckScreen):
         if not self.session.board.concerns():
             idle |= {"fleet.next", "fleet.problems"}
         return frozenset(idle)
+
+    def edit_hints(self) -> Hints:
+        listed = isinstance(self.focused, ConcernList)
+        return (("↑ ↓", _("move")), ("⏎", _("go to the card")), ("p", _("back"))) if listed else ()
 
     def on_mount(self) -> None:
         if self.session.desk.inventory is not None:
@@ -153,6 +158,8 @@ class FleetScreen(DeckScreen):
         away = concerns.has_focus
         self.set_class(not away, "-problems")
         (self.query_one(HeatGrid) if away else concerns).focus()
+        if concerns.highlighted is None:
+            concerns.action_first()
         self.show_all()
 
     @on(HeatGrid.CellOpened)

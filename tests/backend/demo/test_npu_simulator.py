@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.demo.demo_node import simulator_script
+from backend.demo.npu_faults import faults_of
 from backend.demo.npu_load import IDLE_HBM_MB, NpuState, Rank, advanced
 from backend.demo.npu_smi_text import HBM_TOTAL_MB, MOST_PROCESSES, Chip, info_text, list_text, mapping_text
 
@@ -168,3 +169,29 @@ def test_a_card_that_is_not_there_is_refused(tmp_path: Path) -> None:
     done = ask_simulator(tmp_path, "info", "-t", "health", "-i", "99")
     assert done.returncode == 1
     assert done.stdout.startswith("Invalid card id.")
+
+
+def test_faults_show_in_both_tools(tmp_path: Path) -> None:
+    recognise = pytest.importorskip("backend.probes.recognise")
+    npu_smi_info = pytest.importorskip("backend.probes.npu_smi_info")
+    state, environment = tmp_path / "npus.json", {"PATH": os.environ["PATH"]}
+
+    def ask(tool: str, faults: str, *words: str) -> str:
+        path = tmp_path / tool
+        path.write_text(simulator_script(state, faults, tool))
+        path.chmod(0o755)
+        return subprocess.run([path, *words], env=environment, capture_output=True, text=True).stdout
+
+    [code] = recognise.read(ask("npu-smi", "1=critical", "info", "-t", "health", "-i", "1", "-c", "0"))
+    assert (code.values["Health Status"], code.values["Error Code"]) == ("Critical", ("80E18402",))
+    left = npu_smi_info.parse(ask("npu-smi", "1=lost", "info")).devices
+    assert [device.npu_id for device in left] == [0]
+    for faults, word in (("0=link", "DOWN"), ("", "UP")):
+        [link] = recognise.read(ask("hccn_tool", faults, "-i", "0", "-link", "-g"))
+        assert link.values == {"link status": word}
+    [optics] = recognise.read(ask("hccn_tool", "0=link", "-i", "0", "-optical", "-g"))
+    assert optics.values["Rx Los Flag"] == "0xf"
+
+
+def test_words_that_are_no_faults_are_left_out() -> None:
+    assert set(faults_of("0=link,1=nonsense,x=warning,,2")) == {0}
