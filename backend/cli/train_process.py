@@ -72,7 +72,7 @@ def run_process(
         stderr=subprocess.PIPE,
         # a terminal's Ctrl-C would reach every process at once, and some of them twice
         start_new_session=True,
-        # when we are killed nothing may go on where the next call will work; safe, as there is one thread here
+        # when we are killed nothing may go on where the next call will work; safe with one thread
         preexec_fn=end_with_parent,
     )
     heard = 0

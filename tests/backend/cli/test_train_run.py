@@ -18,6 +18,7 @@ import pytest
 from backend.cli import train_run
 from backend.cli.train_plan import LocalRun
 from backend.cli.train_process import StopRequests, run_process, stop_requests
+from backend.cli.train_record import TrainRecord
 from backend.cli.train_run import run_to_end
 from backend.engines.stages import LaunchPlan, NodeCommand, Requirements, Site, StagePlan
 from backend.events import StageName
@@ -169,7 +170,7 @@ def test_a_stop_in_which_a_rank_was_killed_has_failed(run: LocalRun) -> None:
     assert "SIGKILL" in record.problems[0].what
 
 
-def interrupted(run: LocalRun, number: signal.Signals):
+def interrupted(run: LocalRun, number: signal.Signals) -> TrainRecord:
     def send() -> None:
         log = Path(run.log)
         while not (log.is_file() and "rank ready" in log.read_text()):
@@ -213,7 +214,7 @@ def test_an_error_of_ours_leaves_nothing_running(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(OSError, match="No space left"):
         run_process(deaf, full, full, StopRequests(), lambda: None)
-    assert ready == [b"rank ready\n"]
+    assert len(ready) == 1
     assert time.monotonic() - started < 20
     assert not [child for child in psutil.Process().children(recursive=True) if "deaf" in child.cmdline()]
 
