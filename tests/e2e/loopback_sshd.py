@@ -100,7 +100,9 @@ class Sshd:
         new.replace(self.folder / "bin" / "npu-smi")
 
     def _variables(self) -> str:
-        variables = {"PATH": f"{self.folder}/bin:{os.environ['PATH']}", **self.environment}
+        # a home of its own: what a login shell does in the real one may take seconds, and be killed half way
+        home = {"HOME": str(self.folder)}
+        variables = {"PATH": f"{self.folder}/bin:{os.environ['PATH']}", **home, **self.environment}
         return " ".join(f'"{name}={value}"' for name, value in variables.items())
 
 
