@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backend.fleet.whole_files import write_whole
-from backend.problems import LocalError
+from backend.problems import InputError, LocalError
 from backend.translation import _
 
 
@@ -19,6 +19,14 @@ def add_known_hosts(path: str, lines: Iterable[str]) -> int:
     Whoever reads at the same time sees the file before or after. Raises `LocalError`.
     """
     target = Path(path)
+    if target.exists() and not target.is_file():
+        what = _("{path} is not a regular file").format(path=path)
+        fix = _(
+            "name a file: --known-hosts, known_hosts in the inventory, UserKnownHostsFile of the SSH config"
+        )
+        raise InputError.because(
+            what, _("a host key that is kept nowhere cannot be verified"), fix, field="known_hosts"
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _alone_in(target.parent):

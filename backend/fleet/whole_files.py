@@ -6,17 +6,22 @@ import os
 import tempfile
 from pathlib import Path
 
-from backend.problems import LocalError, Problem, Severity
+from backend.problems import InputError, LocalError, Problem, Severity
 from backend.translation import _
 
 
 def write_whole(path: str, text: str, mode: int = 0o644, *, field: str = "", new: bool = False) -> bool:
     """A reader sees the old text or the new one. With `new` a file that is there is left; False says so.
 
-    Folders are made. Raises `LocalError` when it cannot be written; `field` is where its problem points.
+    What is there and no file (`/dev/null`, a pipe) is never replaced: other programs live by it.
+
+    Folders are made. Raises `InputError` for no file, `LocalError` when it cannot be written; `field` is where its problem points.
     """
     target = Path(path)
     temporary = ""
+    if target.exists() and not target.is_file():
+        what = _("{path} is not a regular file").format(path=path)
+        raise InputError(Problem(field, Severity.ERROR, what, "", _("name another file")))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

@@ -55,6 +55,9 @@ def _save(recipe: Recipe, path: Path, everything: bool, *, overwrite: bool) -> N
         final = path.resolve()
         if not overwrite and final.exists():
             raise _refusal(path, _("exists already"), "", _("choose another name, or add --force"))
+        if final.exists() and not (final.is_file() or final.is_dir()):
+            # /dev/null and its like: other programs live by them
+            raise _refusal(path, _("is not a regular file"), "", _("choose another name"))
         temporary = _write_temporary(final, recipe_to_toml(recipe, everything))
         temporary.replace(final)
         _flush_directory(final.parent)

@@ -104,6 +104,15 @@ def test_create_does_not_overwrite(tmp_path, recipe):
     assert load_recipe(path) == recipe
 
 
+def test_never_replaces_what_is_no_file(tmp_path, recipe):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="is not a regular file"):
+        save_recipe(recipe, pipe)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pipe"]
+
+
 def test_keeps_the_link_and_the_permissions(tmp_path, recipe):
     real, link = tmp_path / "real.toml", tmp_path / "link.toml"
     real.write_text("")
