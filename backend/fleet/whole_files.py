@@ -15,7 +15,8 @@ def write_whole(path: str, text: str, mode: int = 0o644, *, field: str = "", new
 
     What is there and no file (`/dev/null`, a pipe) is never replaced: other programs live by it.
 
-    Folders are made. Raises `InputError` for no file, `LocalError` when it cannot be written; `field` is where its problem points.
+    Folders are made. Raises `InputError` for that, `LocalError` when it cannot be written; `field` is where
+    the problem points.
     """
     target = Path(path)
     temporary = ""
