@@ -118,13 +118,14 @@ class FleetBoard:
 
     def concerns(self) -> list[Concern]:
         """Everything that is not well, worst first; what several NPUs of a node have is said once."""
-        found: list[Concern] = []
+        found = fleet_concerns(self._fleet.findings)
+        silent: list[Concern] = []  # the moment at which a node fell silent is known
         for view in self._fleet.nodes.values():
             if self.level(view) is not Level.WELL:
-                found += concerns_of(view, self.verdicts(view), self.drained(view))
-        found += fleet_concerns(self._fleet.findings)
-        told = [replace(one, or_before=True) if self.began_before(one.since) else one for one in found]
-        return sorted(told, key=urgency)
+                told = found if view.reachable else silent
+                told += concerns_of(view, self.verdicts(view), self.drained(view))
+        found = [replace(one, or_before=self.began_before(one.since)) for one in found]
+        return sorted([*found, *silent], key=urgency)
 
     def _row(self, view: NodeView, measure: Measure, now: float, run: str, scale: float) -> GridRow:
         verdicts = self.verdicts(view)

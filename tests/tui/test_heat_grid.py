@@ -78,6 +78,8 @@ async def test_resizing_from_small_to_wide_and_back(console: OpenConsole) -> Non
             assert ("This terminal is 50×12" in text) == (width == 50)
             assert ("n14 · NPU 2" in text) == (width > 50)
             assert ("needs a look" in text) == (width >= 100)
+            if width >= 100:
+                assert "m measure" in screen_lines(app)[-2]  # the grid has the whole height
 
 
 async def test_two_panes_show_how_fresh_each_node_is_and_the_head_stays(console: OpenConsole) -> None:

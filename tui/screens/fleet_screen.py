@@ -99,7 +99,7 @@ class FleetScreen(DeckScreen):
             )
             grid.styles.height = max(5, wanted)
         else:
-            grid.styles.clear_rule("height")
+            grid.styles.height = "100%"
 
     def show_time(self) -> None:
         self.show_all()
