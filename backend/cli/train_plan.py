@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import subprocess
 import sys
@@ -95,13 +96,22 @@ def check_machine(run: LocalRun) -> None:
     unreadable = [path for path in requirements.readable if not _is_readable(path)]
     if unreadable:
         raise InputError.because(
-            _("{path} cannot be read").format(path=unreadable[0]), fix=_("put it there, or correct the path")
+            _("{path} cannot be read").format(path=unreadable[0]), fix=_instead_of(unreadable[0])
         )
 
 
 def _is_readable(path: str) -> bool:
     """Token files are named without their endings."""
     return os.access(path, os.R_OK) or os.access(f"{path}.idx", os.R_OK)
+
+
+def _instead_of(path: str) -> str:
+    """`npudeck data preprocess` calls its files by their common beginning."""
+    place = Path(path)
+    made = sorted(place.parent.glob(f"{glob.escape(place.name)}_*_document.idx"))
+    if made:
+        return _("it is the beginning of token files; name one of them: {path}").format(path=made[0])
+    return _("put it there, or correct the path")
 
 
 def _library_problem(requirements: Requirements) -> Problem | None:

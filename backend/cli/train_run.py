@@ -17,6 +17,7 @@ from backend.cli.output import print_bytes
 from backend.cli.train_plan import LocalRun, write_files
 from backend.cli.train_process import StopRequests, run_process, stop_requests
 from backend.cli.train_record import FAILED, FINISHED, STOPPED, TrainRecord
+from backend.engines.job_fields import recipe_field
 from backend.engines.stages import StagePlan
 from backend.events import StageName
 from backend.node.train.stopping import LOST_PEER_STATUS
@@ -140,7 +141,7 @@ class _Stage:
         words = {name: str(line.payload.get(name) or "") for name in ("field", "what", "why", "fix")}
         warns = line.payload.get("severity") == "warning"
         severity = Severity.WARNING if warns else Severity.ERROR
-        problem = Problem(words["field"], severity, words["what"], words["why"], words["fix"])
+        problem = Problem(recipe_field(words["field"]), severity, words["what"], words["why"], words["fix"])
         if warns:
             diagnostics.say_problem(problem)
         else:

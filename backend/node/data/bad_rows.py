@@ -30,7 +30,10 @@ class BadRows:
         if final is not None and (self._policy != FAIL or final is bad[0]):
             raise _failure([final], _("mend the file: what follows would be lost"))
         if bad and self._policy == FAIL:
-            raise _failure(bad, _("mend the row, or leave such rows out: --on-bad-row skip"))
+            raise _failure(
+                bad,
+                _('mend the row, or leave such rows out: --on-bad-row skip, in a recipe on_bad_row = "skip"'),
+            )
         self._note(bad, self.listed, _("left out: {words}"))
         self._note(skipped, self.skipped_listed, _("skipped by the handler's rules: {words}"))
 

@@ -158,6 +158,16 @@ def test_an_input_that_is_not_there_is_said_before_anything_runs(
     assert not (tmp_path / "w").exists()
 
 
+def test_the_beginning_of_token_files_is_answered_with_their_name(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(train_plan, "read_answer", lambda _text: FoundModules((3, 11), (), {}))
+    for column in ("labels", "input_ids"):
+        (tmp_path / f"a[1]_packed_{column}_document.idx").write_text("")
+    assert main(["train", file, "--data", str(tmp_path / "a[1]")]) == 3
+    assert f"name one of them: {tmp_path}/a[1]_packed_input_ids_document.idx" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("model", load_models(), ids=lambda model: model.name)
 def test_every_model_has_a_tiny_form_of_its_family(model) -> None:
     tiny, full = scaled(model.architecture, "tiny"), model.architecture

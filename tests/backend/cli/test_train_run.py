@@ -124,7 +124,7 @@ def test_with_json_the_log_goes_to_stderr(run: LocalRun, capfdbinary: pytest.Cap
 
 
 def test_the_problem_of_a_rank_is_the_message_and_nothing_follows(run: LocalRun) -> None:
-    problem = '{"field": "lr", "severity": "error", "what": "diverged", "why": "too fast", "fix": "lower it"}'
+    problem = '{"field": "lora.rank", "severity": "error", "what": "no", "why": "too low", "fix": "raise it"}'
     broken = with_stages(
         run,
         train=printing("Traceback", problem, "  exitcode  : 1 (pid: 3)", code=1, to="stderr"),
@@ -132,7 +132,7 @@ def test_the_problem_of_a_rank_is_the_message_and_nothing_follows(run: LocalRun)
     )
     record = run_to_end(broken, log_to_stderr=False)
     assert (record.state, record.exit_code, record.exported) == ("failed", 1, "")
-    assert [(one.field, one.what, one.fix) for one in record.problems] == [("lr", "diverged", "lower it")]
+    assert [(one.field, one.what, one.fix) for one in record.problems] == [("lora_rank", "no", "raise it")]
 
 
 @pytest.mark.parametrize(
