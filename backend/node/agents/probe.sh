@@ -4,8 +4,8 @@
 # rc=<exit> n=<bytes>` and n bytes. Kinds that are named are asked for in the pauses, one question after another,
 # each kind at most every EVERY_S seconds: `npudeck-probe v=2 t=… kind=… npu=… chip=… phy=… rc=… n=…`.
 # With COUNT 1 everything is asked for once.
-# Asks only (`info` and `-g` forms, files that everybody may read); changes nothing on the node. Needs POSIX sh,
-# head and wc; `timeout` is used where there is one.
+# Asks only (`info` and `-g` forms, files that everybody may read); changes nothing on the node. Needs POSIX sh
+# and head; `timeout` is used where there is one.
 set -u
 LC_ALL=C
 # a login without a shell often lacks the sbin directories, where the driver's installer puts npu-smi
@@ -58,10 +58,9 @@ run() {
         if [ "$1" = 0 ]; then "$2"; else limited "$@"; fi 2>&1 </dev/null
         printf 'rc=%s' $?
     } | head -c $most)
-    code=$(printf %s "$said" | tail -c 6)
-    case $code in
-    *rc=*)
-        code=${code##*rc=}
+    case $said in
+    *rc=[0-9] | *rc=[0-9][0-9] | *rc=[0-9][0-9][0-9])
+        code=${said##*rc=}
         said=${said%rc=*}
         ;;
     *) code=141 ;;
@@ -74,8 +73,8 @@ run() {
 }
 
 send() {
-    size=$(printf %s "$said" | wc -c)
-    printf 'npudeck-probe %s t=%s %src=%s n=%s\n%s' "$1" "$(date +%s)" "$2" "$code" $((size)) "$said"
+    # bytes, because LC_ALL is C
+    printf 'npudeck-probe %s t=%s %src=%s n=%s\n%s' "$1" "$(date +%s)" "$2" "$code" ${#said} "$said"
 }
 
 frame() {
