@@ -68,7 +68,8 @@ def to_rows(fleet: FleetState) -> list[tuple[str, ...]]:
 def _rows(view: NodeView) -> list[tuple[int, tuple[str, ...]]]:
     """Rows with their urgency. A node that is not reached is one row: nothing is known of it."""
     if not view.reachable:
-        reason = view.reason or _("not asked yet")
+        # what a node said in place of an answer stands in it
+        reason = visible(" ".join(view.reason.splitlines())) or _("not asked yet")
         return [(-Level.UNKNOWN, (view.name, *"-" * 3, _("unreachable"), *"-" * 5, reason))]
     verdicts = view.verdicts()
     rows = [

@@ -72,6 +72,13 @@ def test_worst_first() -> None:
     assert rows[2][5] == "-"
 
 
+def test_what_a_node_says_does_not_steer_the_terminal() -> None:
+    """A banner in colours, or a second line, stays one cell of one row."""
+    state = fleet(NodeNotReached("n03", 5.0, "it said: \x1b[2J[bold]x\nn04\u202e"), names=("n03",))
+    assert to_rows(state)[0][-1] == "it said: ␛[2J[bold]x n04\\u202e"
+    assert to_json("lab", 1.0, state)["nodes"][0]["reason"] == "it said: \x1b[2J[bold]x\nn04\u202e"
+
+
 def test_summary_names_the_unreachable() -> None:
     assert summary(fleet(*MIXED)) == (
         "4 nodes, 8 NPUs: 3 well, 1 warning, 2 alarm, 0 critical, 2 unknown; not reached: n03"
