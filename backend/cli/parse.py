@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.cli.arguments import Commands, add_command, add_json
+from backend.cli.diagnostics import NO, OK, say
 from backend.problems import InputError
 from backend.translation import _
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from backend.telemetry.log_records import LogRecord
 
 _PIECE = 1 << 20
-_MOST_BYTES = 32 << 20
+# what the reader takes: a longer text would lose its end without a word
+_MOST_BYTES = 4 << 20
 
 
 def register(commands: Commands) -> None:
@@ -41,12 +43,16 @@ def _add_file(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_npu_smi(arguments: argparse.Namespace) -> int:
+    """Exit code 1: nothing in the file is known; what it holds is printed nevertheless."""
     from backend.cli import parse_report
-    from backend.probes.recognise import read
+    from backend.probes.recognise import known, read
 
-    text = _bounded(arguments.file).decode("utf-8", "replace")
-    parse_report.print_document(read(text), as_json=arguments.json)
-    return 0
+    document = read(_bounded(arguments.file).decode("utf-8", "replace"))
+    parse_report.print_document(document, as_json=arguments.json)
+    if known(document):
+        return OK
+    say(_("{name} holds no reading of npu-smi or hccn_tool").format(name=arguments.file))
+    return NO
 
 
 def _bounded(name: str) -> bytes:

@@ -50,6 +50,13 @@ def read(text: str) -> Document:
     return answers
 
 
+def known(document: Document) -> bool:
+    """Whether a tool said it. Silence and texts of no known kind are not; a refusal of the tool is."""
+    if isinstance(document, NpuSmiInfo):
+        return bool(document.tool_version or document.devices or document.processes)
+    return isinstance(document, dict) or any(answer.kind != "unknown" for answer in document)
+
+
 def _is_table(line: str) -> bool:
     return device_columns(line) is not None or process_columns(line) is not None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend.cli.main import main
+from backend.probes.npu_smi_layout import LONGEST_TEXT
 
 NPU_SMI = """\
 | npu-smi 25.2.0                   Version: 25.2.0                                               |
@@ -78,8 +79,27 @@ def test_log_for_people(files: dict[str, str], capsys: pytest.CaptureFixture[str
 def test_binary_junk_is_no_crash(
     files: dict[str, str], kind: str, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["parse", kind, files["junk"], *options]) == 0
-    assert "Traceback" not in capsys.readouterr().err
+    assert main(["parse", kind, files["junk"], *options]) == (1 if kind == "npu-smi" else 0)
+    answer = capsys.readouterr()
+    assert "Traceback" not in answer.err
+    if options:
+        json.loads(answer.out)
+
+
+@pytest.mark.parametrize("text", ["", "\n \n", "hello\n", "bash: npu-smi: command not found\n"])
+def test_what_is_no_answer_is_not_done(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script that reads an empty or a wrong file must not go on as if there were cards in it."""
+    (tmp_path / "saved").write_text(text)
+    assert main(["parse", "npu-smi", str(tmp_path / "saved"), "--json"]) == 1
+    answer = capsys.readouterr()
+    assert isinstance(json.loads(answer.out), dict)
+    assert "holds no reading" in answer.err
+
+
+def test_a_table_without_a_card_is_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "saved").write_text("".join(NPU_SMI.splitlines(keepends=True)[:4]))
+    assert main(["parse", "npu-smi", str(tmp_path / "saved")]) == 0
+    assert capsys.readouterr().out == "npu-smi 25.2.0, chips: 0, processes: 0\n"
 
 
 @pytest.mark.parametrize("kind", ["log", "npu-smi"])
@@ -130,6 +150,14 @@ def test_mapping_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     ]
 
 
+def test_nothing_of_a_long_file_is_dropped_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "saved").write_text(NPU_SMI + "x" * LONGEST_TEXT)
+    assert main(["parse", "npu-smi", str(tmp_path / "saved")]) == 3
+    assert "larger than 4 MiB" in capsys.readouterr().err
+
+
 def test_a_file_without_end_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["parse", "npu-smi", "/dev/zero"]) == 3
-    assert "larger than 32 MiB" in capsys.readouterr().err
+    assert "larger than 4 MiB" in capsys.readouterr().err
