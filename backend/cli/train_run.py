@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import re
 import signal
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -37,7 +39,7 @@ def run_to_end(run: LocalRun, *, log_to_stderr: bool) -> TrainRecord:
     `LocalError` where that cannot be written."""
     record = TrainRecord()
     try:
-        with _alone(run.work_directory), stop_requests() as requests:
+        with _alone(run), stop_requests() as requests:
             _run_stages(run, record, requests, log_to_stderr)
     except OSError as error:
         raise LocalError.because(
@@ -50,19 +52,34 @@ def run_to_end(run: LocalRun, *, log_to_stderr: bool) -> TrainRecord:
 
 
 @contextlib.contextmanager
-def _alone(work_directory: str) -> Iterator[None]:
-    place = Path(work_directory) / ".npudeck"
+def _alone(run: LocalRun) -> Iterator[None]:
+    place = Path(run.work_directory) / ".npudeck"
     place.mkdir(parents=True, exist_ok=True)
-    with (place / "train.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConflictError.because(
-                _("another `npudeck train` works in {path}").format(path=work_directory),
-                _("two would overwrite each other's checkpoints"),
-                _("wait for it, or give another --work-directory"),
-            ) from None
+    with (place / "train.lock").open("w") as lock, contextlib.ExitStack() as held:
+        _hold(lock.fileno(), run.work_directory, _("wait for it, or give another --work-directory"))
+        saved = Path(run.checkpoint_directory)
+        if not saved.is_relative_to(run.work_directory):
+            # a recipe that names it may be trained in another work directory too
+            saved.mkdir(parents=True, exist_ok=True)
+            folder = os.open(saved, os.O_RDONLY)
+            held.callback(os.close, folder)
+            _hold(folder, run.checkpoint_directory, _("wait for it, or give another checkpoint_directory"))
         yield
+
+
+def _hold(descriptor: int, path: str, fix: str) -> None:
+    """Raises `ConflictError` where another has it. Some shared disks lock no folder: there nobody has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConflictError.because(
+            _("another `npudeck train` works in {path}").format(path=path),
+            _("two would overwrite each other's checkpoints"),
+            fix,
+        ) from None
+    except OSError:
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise
 
 
 def _run_stages(run: LocalRun, record: TrainRecord, requests: StopRequests, log_to_stderr: bool) -> None:

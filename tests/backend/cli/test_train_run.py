@@ -264,6 +264,25 @@ def test_one_training_a_directory(run: LocalRun) -> None:
     assert run_to_end(with_stages(run, train=printing()), log_to_stderr=False).state == "finished"
 
 
+def test_one_training_a_checkpoint_directory_wherever_it_works(run: LocalRun, tmp_path: Path) -> None:
+    saved = tmp_path / "elsewhere" / "saved"
+    first, second = (
+        with_stages(
+            dataclasses.replace(run, work_directory=str(tmp_path / name), checkpoint_directory=str(saved)),
+            train=printing(),
+        )
+        for name in ("w1", "w2")
+    )
+    saved.mkdir(parents=True)
+    held = os.open(saved, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(ConflictError, match="elsewhere"):
+        run_to_end(first, log_to_stderr=False)
+    os.close(held)
+    assert run_to_end(first, log_to_stderr=False).state == "finished"
+    assert run_to_end(second, log_to_stderr=False).state == "finished"
+
+
 def test_a_directory_that_cannot_be_written_is_one_message(run: LocalRun, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     nowhere = dataclasses.replace(run, work_directory=str(tmp_path / "taken"))
