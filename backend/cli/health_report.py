@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, replace
 from typing import Any
 
 from backend.cli import health_findings
 from backend.cli.visible_text import visible
 from backend.events import DeviceReading, Finding, Level
+from backend.fleet.node_sets import folded
 from backend.inventory import Inventory
 from backend.state.device_health import Verdict
 from backend.state.finding import level_word
@@ -122,7 +124,15 @@ def summary(fleet: FleetState) -> str:
     text = f"{nodes}, {npus}: {said}"
     line = text.format(**asdict(counts))
     silent = [view.name for view in fleet.nodes.values() if not view.reachable]
-    return line + (_("; not reached: {names}").format(names=", ".join(silent)) if silent else "")
+    return line + (_("; not reached: {names}").format(names=folded(silent)) if silent else "")
+
+
+def advice(fleet: FleetState) -> str:
+    """What to do about nodes that are not reached, or ""."""
+    silent = [view.name for view in fleet.nodes.values() if not view.reachable]
+    if not silent:
+        return ""
+    return _("what keeps them: npudeck check --nodes {nodes}").format(nodes=shlex.quote(folded(silent)))
 
 
 def _node_json(view: NodeView) -> dict[str, Any]:

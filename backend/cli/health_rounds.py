@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from backend.cli import output
 from backend.cli.health_findings import fleet_findings, lines
-from backend.cli.health_report import COLUMNS, exit_code, fleet_of, summary, to_json, to_rows
+from backend.cli.health_report import COLUMNS, advice, exit_code, fleet_of, summary, to_json, to_rows
 from backend.events import Event, Finding, NodeDetailed, NodeNotReached
 from backend.fleet.connect_client import connect
 from backend.fleet.fan_out import fan_out
@@ -53,6 +53,8 @@ def _print_page(fleet: FleetState, differences: tuple[Finding, ...], now: float)
     for line in lines(fleet, differences, now):
         output.print_line(line)
     output.print_line(summary(fleet))
+    if hint := advice(fleet):
+        output.print_line(hint)
 
 
 async def batches(

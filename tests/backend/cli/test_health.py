@@ -11,7 +11,7 @@ import pytest
 
 from backend.cli import health_rounds
 from backend.cli.health_findings import lines
-from backend.cli.health_report import exit_code, fleet_of, summary, to_json, to_rows
+from backend.cli.health_report import advice, exit_code, fleet_of, summary, to_json, to_rows
 from backend.cli.main import main
 from backend.events import (
     DeviceReading,
@@ -79,6 +79,13 @@ def test_what_a_node_says_does_not_steer_the_terminal() -> None:
     assert to_json("lab", 1.0, state)["nodes"][0]["reason"] == "it said: \x1b[2J[bold]x\nn04\u202e"
 
 
+def test_many_unreachable_nodes_are_one_word() -> None:
+    state = fleet(*[NodeNotReached(name, 5.0, "no answer") for name in NAMES])
+    assert summary(state).endswith("not reached: n[01-04]")
+    assert advice(state) == "what keeps them: npudeck check --nodes 'n[01-04]'"
+    assert advice(fleet(*MIXED[:2], names=("n01", "n02"))) == ""
+
+
 def test_summary_names_the_unreachable() -> None:
     assert summary(fleet(*MIXED)) == (
         "4 nodes, 8 NPUs: 3 well, 1 warning, 2 alarm, 0 critical, 2 unknown; not reached: n03"
@@ -140,7 +147,8 @@ def test_command_prints_a_table(scripted: list[str], capsys: pytest.CaptureFixtu
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["NODE", "NPU", "CHIP"]
     assert lines[1].startswith("n02 ")
-    assert lines[-1].endswith("not reached: n03")
+    assert lines[-2].endswith("not reached: n03")
+    assert lines[-1] == "what keeps them: npudeck check --nodes n03"
 
 
 def test_command_of_some_nodes_as_json(scripted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
