@@ -23,7 +23,7 @@ from backend.preflight import container_worker
 from backend.preflight.asking_worker import Asking
 from backend.preflight.container_worker import ContainerThere
 from backend.preflight.setting import Setting
-from backend.problems import ConflictError
+from backend.problems import ConflictError, InputError
 from backend.translation import _
 
 _DEADLINE_S = 180.0
@@ -50,6 +50,7 @@ def _run(arguments: argparse.Namespace, work: Work, strict: bool = True, wanted:
         report: dict[str, Any] = {"fleet": inventory.name, "container": None, "nodes": []}
         print_report(report, (), json=arguments.json)
         return 0
+    _refuse_more_npus(getattr(arguments, "npus", None), nodes)
     answers = asyncio.run(_with_fleet(arguments, inventory, inventory.container, nodes, work))
     print_report(
         to_json(inventory, inventory.container, answers, wanted),
@@ -57,6 +58,19 @@ def _run(arguments: argparse.Namespace, work: Work, strict: bool = True, wanted:
         json=arguments.json,
     )
     return exit_code(list(answers.values()), wanted) if strict else 0
+
+
+def _refuse_more_npus(npus: int | None, nodes: Sequence[Node]) -> None:
+    """Fewer than asked for would look like what was asked for. Raises `InputError`."""
+    short = [node for node in nodes if npus is not None and npus > node.npus]
+    if short:
+        raise InputError.because(
+            _("{npus} NPUs are more than {nodes} has ({have})").format(
+                npus=npus, nodes=folded([node.name for node in short]), have=min(node.npus for node in short)
+            ),
+            fix=_("name as many as there are, or correct `npus` of the node in the inventory"),
+            field="--npus",
+        )
 
 
 async def _with_fleet(
@@ -92,7 +106,7 @@ class _Fleet:
         self._asking = Asking(transport, setting)
         self._runs = {
             node.name: ContainerRun(
-                container, node.work_directory, inventory.shared_directory, min(npus or node.npus, node.npus)
+                container, node.work_directory, inventory.shared_directory, npus or node.npus
             )
             for node in nodes
         }
