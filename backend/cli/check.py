@@ -24,7 +24,7 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--nodes",
         metavar="NODES",
-        help=_("node set, in rank order (default: those a launch would take; without a recipe all)"),
+        help=_("node set, in rank order (default: those a launch would take; without a recipe all but drained ones)"),
     )
     parser.add_argument(
         "--port",

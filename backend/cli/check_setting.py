@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 from collections.abc import Sequence
 
 from backend.cli.fleet_selection import chosen_names, nodes_of
@@ -42,6 +44,7 @@ def _with_recipe(arguments: argparse.Namespace, inventory: Inventory) -> tuple[S
     from backend.runs.master_port_worker import random_port
     from backend.runs.run_site_files import plan_for
 
+    _refuse_nodes(arguments.recipe, inventory)
     recipe = load_recipe(arguments.recipe)
     nodes = _named(arguments, inventory) if arguments.nodes is not None else _free(inventory, recipe)
     site, plan = plan_for(recipe, inventory, nodes, _RUN, GUIDE_PORT, "")
@@ -58,6 +61,21 @@ def _with_recipe(arguments: argparse.Namespace, inventory: Inventory) -> tuple[S
     wrong = container_problems(site)
     said = [problem for problem in (*plan.blockers, *check_all(recipe)) if problem not in wrong]
     return setting, _plan_findings(wrong, said)
+
+
+def _refuse_nodes(word: str, inventory: Inventory) -> None:
+    """Every other command takes nodes where this one takes a recipe. Raises `InputError`."""
+    if os.path.lexists(word):
+        return
+    try:
+        chosen_names([word], inventory)
+    except InputError:
+        return
+    raise InputError.because(
+        _("{word} names nodes, and a recipe is expected there").format(word=word),
+        fix=_("npudeck check --nodes {word}").format(word=shlex.quote(word)),
+        field="RECIPE",
+    )
 
 
 def _named(arguments: argparse.Namespace, inventory: Inventory) -> tuple[Node, ...]:

@@ -12,7 +12,18 @@ from backend.fleet.ssh_client import SshTransport
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.docker_items import DOWN
-from backend.preflight.item import Finding, Item, Place, Repair, Status, finding_of, not_asked, short
+from backend.preflight.item import (
+    Finding,
+    Item,
+    Place,
+    Repair,
+    Status,
+    finding_of,
+    not_asked,
+    short,
+    unknown,
+)
+from backend.preflight.login_items import SSH
 from backend.preflight.setting import Setting
 from backend.problems import NodeError, NodeUnreachableError
 from backend.translation import _
@@ -82,8 +93,11 @@ class Asking:
             # shielded: others may wait for the same answer
             done = await asyncio.shield(self._answers[key])
         except NodeUnreachableError as error:
-            return not_asked(item, node.name, _words(error), Status.UNKNOWN)
+            return _unanswered(item, node, error)
         except NodeError as error:
+            if item.name == SSH:
+                # a host key, a key that is not accepted: no word of the node's, so nothing to judge
+                return _unanswered(item, node, error)
             # also what `docker exec` says instead of running it
             done = Completed(126, b"", _words(error).encode("utf-8", "replace"))
         return finding_of(item, node.name, item.judge(done))
@@ -133,6 +147,11 @@ def _completed(node: Node, found: Captured, timeout_s: float) -> Completed:
         raise NodeUnreachableError.because(_("it prints without end"), field=node.name)
     stdout, stderr = (output.head + output.tail for output in (found.stdout, found.stderr))
     return Completed(found.exit_code, stdout, stderr)
+
+
+def _unanswered(item: Item, node: Node, error: NodeError) -> Finding:
+    verdict = unknown(_words(error), error.problems[0].fix)
+    return finding_of(item, node.name, verdict)
 
 
 def _words(error: NodeError) -> str:

@@ -62,6 +62,11 @@ class _Together:
         down = {found.node for found in findings if found.item == "container" and is_down(found)}
         self._reached = [node for node in setting.nodes if node.name not in silent]
         self._able = [node for node in self._reached if node.name not in down]
+        # one that only lacks modules listens nevertheless
+        self._python = any(
+            found.item == "python" and found.node == setting.first.name and found.status is Status.OK
+            for found in findings
+        )
         self._closed = any(
             found.item == "shared_directory"
             and found.node == setting.first.name
@@ -147,6 +152,8 @@ class _Together:
                     if not raw or line.startswith(meeting.LISTEN_MARK):
                         break
             line = line.removeprefix(meeting.LISTEN_MARK)
+            if not line and not self._python:
+                return [meeting.without_python(first, setting.port)]
             findings = [meeting.judge_listener(first, setting.port, line)]
             if findings[0].status is Status.OK:
                 others = [node for node in self._able if node is not first]

@@ -106,6 +106,12 @@ def judge_listener(first: Node, port: int, line: str) -> Finding:
     return Finding(PORT, first.name, Status.WRONG, short(f"{found}: {why}"), needed, fix)
 
 
+def without_python(first: Node, port: int) -> Finding:
+    """What listens is a Python program; what is wrong with that is said by an item of its own."""
+    why = _("no answer: the Python of {node} is not as it should be").format(node=first.name)
+    return Finding(PORT, first.name, Status.SKIPPED, why, port_needed(first, port))
+
+
 def judge_meeting(node: Node, first: Node, port: int, done: Completed, word: str) -> Finding:
     needed = _("it reaches {address}:{port} on {first}").format(
         address=first.address, port=port, first=first.name

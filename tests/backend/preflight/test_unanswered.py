@@ -1,0 +1,63 @@
+"""A question that no node answered: in the words of what kept it, with the advice that belongs to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from backend.fleet.ssh_client import SshTransport
+from backend.inventory import Node
+from backend.preflight import asking_worker
+from backend.preflight.asking_worker import Asking
+from backend.preflight.check_worker import _Together
+from backend.preflight.item import Finding, Status
+from backend.preflight.login_items import login_item
+from backend.preflight.setting import Setting
+from backend.problems import NodeError, NodeUnreachableError
+
+NODE = Node("n01", "192.0.2.1", "192.0.2.1", 8, "/w")
+SETTING = Setting((NODE,), "/s", None, 6000)
+NO_TRANSPORT = cast(SshTransport, None)
+
+
+@pytest.mark.parametrize("kind", [NodeError, NodeUnreachableError])
+def test_a_refused_host_key_is_no_login_shell(kind: type[NodeError], monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_words: object, **_more: object) -> Any:
+        raise kind.because("the host key is not known", "it offers x", "npudeck fleet trust n01", field="n01")
+
+    monkeypatch.setattr(asking_worker, "capture", refused)
+
+    async def ask() -> list[Finding]:
+        return await Asking(NO_TRANSPORT, SETTING).items(NODE, [login_item()])
+
+    (found,) = asyncio.run(ask())
+    assert found.status is Status.UNKNOWN
+    assert found.found == "the host key is not known: it offers x"
+    assert found.fix == "npudeck fleet trust n01"
+
+
+class _Silent:
+    """A channel whose program ended without a word."""
+
+    async def readline(self) -> bytes:
+        return b""
+
+    async def close(self) -> None:
+        pass
+
+
+class _Transport:
+    async def open(self, *_words: object, **_more: object) -> _Silent:
+        return _Silent()
+
+
+@pytest.mark.parametrize(("python", "port"), [(Status.WRONG, Status.SKIPPED), (Status.OK, Status.UNKNOWN)])
+def test_without_a_python_nothing_can_listen(python: Status, port: Status) -> None:
+    """One cause is said once."""
+    transport = cast(SshTransport, _Transport())
+    before = [Finding("python", "n01", python, "", "")]
+    together = _Together(Asking(transport, SETTING), transport, SETTING, before)
+    found = {one.item: one for one in asyncio.run(together.ask())}
+    assert found["master_port"].status is port
