@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import replace
 
 from backend.clock import Clock, RealClock
-from backend.events import Event, Finding, NodeDetailed, NodeNotReached
+from backend.events import Event, Finding, NodeDetailed, NodeNotReached, NodeObserved
 from backend.fleet.connect_client import connect
 from backend.fleet.transport import Transport
 from backend.inventory import Inventory, Node
+from backend.live.own_processes import OwnProcesses, follow_own
 from backend.probes.circumstances import Circumstances
 from backend.probes.judge_fleet import judge_fleet
 from backend.probes.probe_worker import observe
@@ -45,15 +46,18 @@ class Collector:
         self._details: dict[str, NodeDetailed] = {}  # of the nodes that answer
         self._differences: tuple[Finding, ...] = ()
         self._compared_at = float("-inf")
-        self._observers: list[asyncio.Task[None]] = []
+        self._own = {node.name: OwnProcesses() for node in inventory.nodes}
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._observers = [asyncio.create_task(self._observe(node)) for node in self._inventory.nodes]
+        nodes = self._inventory.nodes
+        self._tasks = [asyncio.create_task(self._observe(node)) for node in nodes]
+        self._tasks += [asyncio.create_task(self._follow_own(node)) for node in nodes]
 
     async def close(self) -> None:
-        for observer in self._observers:
-            observer.cancel()
-        await asyncio.gather(*self._observers, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._transport.close()
 
     async def _observe(self, node: Node) -> None:
@@ -68,21 +72,32 @@ class Collector:
         )
 
     def _circumstances(self, node: Node, at: float) -> Circumstances:
-        """What is expected of the node, and since when its job runs."""
-        since = max((run.created.at for run in self._active_on(node.name)), default=at - HISTORY_S)
-        return Circumstances(node.name, at, node.npus, since)
+        """What is expected of the node, since when its job runs, and which processes are the job's."""
+        run = self._run_on(node)
+        since = run.created.at if run is not None else at - HISTORY_S
+        leased = self._own[node.name].leased(_key_of(run))
+        return Circumstances(node.name, at, node.npus, since, leased)
 
-    def _active_on(self, node: str) -> list[RunView]:
+    async def _follow_own(self, node: Node) -> None:
+        await follow_own(
+            self._transport, node, self._own[node.name], lambda: _key_of(self._run_on(node)), self._clock
+        )
+
+    def _run_on(self, node: Node) -> RunView | None:
+        """The newest run that uses the node now."""
         path = self._inventory.path
-        return [
+        runs = (
             run
             for run in self._runs.runs.values()
-            if run.active and node in run.created.nodes and run.created.inventory_path == path
-        ]
+            if run.active and node.name in run.created.nodes and run.created.inventory_path == path
+        )
+        return max(runs, key=lambda run: run.created.at, default=None)
 
     def _emit(self, event: Event) -> None:
         if isinstance(event, NodeNotReached):
             self._details.pop(event.node, None)
+        elif isinstance(event, NodeObserved):
+            self._own[event.node].see(event)
         self._queue.put_nowait(event)
 
     def _take_details(self, detailed: NodeDetailed) -> None:
@@ -101,3 +116,8 @@ class Collector:
         if found != self._differences:
             self._differences = found
             self._queue.put_nowait(NodeDetailed("", at, (), None, found))
+
+
+def _key_of(run: RunView | None) -> str:
+    """The name under which the run holds its nodes; "" for none."""
+    return f"{run.run_id}-{run.created.uid}" if run is not None else ""
