@@ -24,7 +24,9 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--nodes",
         metavar="NODES",
-        help=_("node set, in rank order (default: those a launch would take; without a recipe all but drained ones)"),
+        help=_(
+            "node set, in rank order (default: those a launch would take; without one all but the drained)"
+        ),
     )
     parser.add_argument(
         "--port",
