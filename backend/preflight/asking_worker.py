@@ -65,20 +65,29 @@ class Asking:
     async def items(self, node: Node, items: Sequence[Item]) -> list[Finding]:
         """What they find, in their order; the first of them says whether the node can be reached."""
         first, *others = items
-        found = await self._item(node, first)
-        if found.status is Status.UNKNOWN:
-            return [found, *(not_asked(item, node.name, _("the node was not reached")) for item in others)]
-        tasks = [asyncio.ensure_future(self._item(node, item)) for item in others]
-        _done, late = await asyncio.wait(tasks, timeout=_NODE_S) if tasks else (set(), set())
-        for task in (*late, *(answer for key, answer in self._answers.items() if key[0] == node.name)):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks: list[asyncio.Task[Finding]] = []
+        try:
+            found = await self._item(node, first)
+            if found.status is Status.UNKNOWN:
+                why = _("the node was not reached")
+                return [found, *(not_asked(item, node.name, why) for item in others)]
+            tasks += [asyncio.ensure_future(self._item(node, item)) for item in others]
+            _done, late = await asyncio.wait(tasks, timeout=_NODE_S) if tasks else (set(), set())
+        finally:
+            # nothing outlives whoever asked: its connection is about to go
+            await self._end(node, tasks)
         words = _("no answer within {seconds:g} s").format(seconds=_NODE_S)
         findings = [
             not_asked(item, node.name, words, Status.UNKNOWN) if task in late else task.result()
             for item, task in zip(others, tasks, strict=True)
         ]
         return [found, *self._without_container(node, others, findings)]
+
+    async def _end(self, node: Node, tasks: Iterable[asyncio.Task[Finding]]) -> None:
+        begun = [*tasks, *(answer for key, answer in self._answers.items() if key[0] == node.name)]
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
 
     async def repair(self, node: Node, repair: Repair) -> Completed:
         """Raises `NodeError`."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif(not SSHD, reason="no sshd"),
     pytest.mark.skipif(os.getuid() != 0, reason="one sshd on each address needs root's /run/sshd"),
 ]
+ROOT = Path(__file__).resolve().parents[2]
 # stands where a login shell would; $SSH_ORIGINAL_COMMAND is what was asked for
 SHELLS = {
     "n01": 'echo "Welcome"; echo "to n01" >&2; exec sh -c "$SSH_ORIGINAL_COMMAND"',
@@ -89,3 +94,18 @@ def test_controls_of_a_node_reach_no_terminal(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     assert "[bold]red[/bold]" in shown
+
+
+def test_an_interrupted_check_says_so_and_no_more(fleet: SshdFleet, tmp_path: Path) -> None:
+    """While questions to many nodes are under way."""
+    environment = os.environ | {"XDG_STATE_HOME": str(tmp_path), "NPUDECK_INVENTORY": str(fleet.file)}
+    asked = [sys.executable, "-m", "backend.cli", "check", "--json", "--nodes", "n01,n06,n07,n08"]
+    with subprocess.Popen(
+        asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as check:
+        time.sleep(1.5)
+        check.send_signal(signal.SIGINT)
+        out, error = check.communicate(timeout=20)
+    assert (check.returncode, error.splitlines()[-1]) == (130, "interrupted")
+    assert "Traceback" not in error
+    assert json.loads(out)["exit_code"] == 130

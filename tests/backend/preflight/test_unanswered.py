@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
+from backend.fleet.capture_client import Captured
+from backend.fleet.kept_output import Output
 from backend.fleet.ssh_client import SshTransport
 from backend.inventory import Node
 from backend.preflight import asking_worker
 from backend.preflight.asking_worker import Asking
 from backend.preflight.check_worker import _Together
 from backend.preflight.item import Finding, Status
-from backend.preflight.login_items import login_item
+from backend.preflight.login_items import limits_item, login_item, stale_item
 from backend.preflight.setting import Setting
 from backend.problems import NodeError, NodeUnreachableError
 
@@ -36,6 +39,33 @@ def test_a_refused_host_key_is_no_login_shell(kind: type[NodeError], monkeypatch
     assert found.status is Status.UNKNOWN
     assert found.found == "the host key is not known: it offers x"
     assert found.fix == "npudeck fleet trust n01"
+
+
+def test_nothing_outlives_an_interrupted_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever were left would fail when the connection goes, in a traceback of its own."""
+    ended: list[str] = []
+
+    async def slow(_transport: object, node: Node, argv: Sequence[str], **_more: object) -> Any:
+        if argv == login_item().argv:
+            return Captured("exit", 0, Output(b"npudeck-login 0 root\n"), Output(), b"", 0.1)
+        try:
+            await asyncio.sleep(600)
+        finally:
+            ended.append(node.name)
+
+    monkeypatch.setattr(asking_worker, "capture", slow)
+
+    async def ask() -> int:
+        asking = Asking(NO_TRANSPORT, SETTING)
+        check = asyncio.ensure_future(asking.items(NODE, [login_item(), stale_item(), limits_item(SETTING)]))
+        await asyncio.sleep(0.05)
+        check.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await check
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(ask()) == 1
+    assert ended == ["n01", "n01"]
 
 
 class _Silent:
