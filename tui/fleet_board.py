@@ -57,6 +57,7 @@ class FleetBoard:
         self._fleet = fleet
         self._runs = runs
         self.looks_since: Callable[[], float | None] = lambda: None  # UTC epoch seconds of the first look
+        self._told: dict[str, tuple[NodeView, bool, list[Concern]]] = {}
         self._judged: dict[str, tuple[NodeView, tuple[Verdict, ...], Level]] = {}
 
     def verdicts(self, view: NodeView) -> tuple[Verdict, ...]:
@@ -123,9 +124,17 @@ class FleetBoard:
         for view in self._fleet.nodes.values():
             if self.level(view) is not Level.WELL:
                 told = found if view.reachable else silent
-                told += concerns_of(view, self.verdicts(view), self.drained(view))
+                told += self._concerns_of(view)
         found = [replace(one, or_before=self.began_before(one.since)) for one in found]
         return sorted([*found, *silent], key=urgency)
+
+    def _concerns_of(self, view: NodeView) -> list[Concern]:
+        drained = self.drained(view)
+        known = self._told.get(view.name)
+        if known is None or known[0] is not view or known[1] != drained:
+            known = (view, drained, concerns_of(view, self.verdicts(view), drained))
+            self._told[view.name] = known
+        return known[2]
 
     def _row(self, view: NodeView, measure: Measure, now: float, run: str, scale: float) -> GridRow:
         verdicts = self.verdicts(view)
