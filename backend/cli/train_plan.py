@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.cli.train_devices import device_problem
 from backend.engines import folders
 from backend.engines.stages import LaunchPlan, NodeCommand, Requirements, Site, StagePlan
 from backend.events import StageName
@@ -88,11 +89,15 @@ def _under_torchrun(stage: StagePlan, ranks: int, site: Site) -> StagePlan:
 
 
 def check_machine(run: LocalRun) -> None:
-    """Raises `LocalError` for a library that is missing or too old, `InputError` for an unreadable input."""
+    """Raises `LocalError` for a library or a device that is missing, `InputError` for an unreadable input."""
     requirements = run.plan.requirements
     wrong = _library_problem(requirements)
     if wrong is not None:
         raise LocalError(wrong)
+    node = run.site.nodes[0]
+    missing = device_problem(node.device, node.npus)
+    if missing is not None:
+        raise LocalError(missing)
     unreadable = [path for path in requirements.readable if not _is_readable(path)]
     if unreadable:
         raise InputError.because(

@@ -77,10 +77,21 @@ def test_a_stop_saves_and_the_next_call_goes_on(inputs: Path, tmp_path: Path) ->
 
 
 def test_an_error_of_the_ranks_is_one_message(inputs: Path, tmp_path: Path) -> None:
-    with start(command(inputs, tmp_path, "--device", "cuda", "--nproc", "2", "--json")) as process:
+    # weights that explode: the loss is no number soon
+    with start(command(inputs, tmp_path, "--nproc", "2", "--lr", "1e30", "--json")) as process:
         end, err = ended(process)
     assert process.returncode == end["exit_code"] == 1
     (problem,) = end["problems"]
     assert problem["what"]
     assert err.count("error: ") == 1
     assert end["checkpoint_iteration"] is None
+
+
+def test_devices_that_are_not_there_are_said_first(inputs: Path, tmp_path: Path) -> None:
+    with start(command(inputs, tmp_path, "--device", "cuda", "--nproc", "2", "--json")) as process:
+        end, err = ended(process)
+    assert process.returncode == end["exit_code"] == 5
+    (problem,) = end["problems"]
+    assert "0 visible, 2 needed" in problem["what"]
+    assert err.count("error: ") == 1
+    assert not list(tmp_path.rglob("*.bin"))

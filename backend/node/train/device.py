@@ -54,7 +54,7 @@ def _check_count(present: int, wanted: int) -> None:
     if present < wanted:
         raise JobError(
             "npus_per_node",
-            _("{wanted} devices are wanted on this node, {present} are visible").format(
+            _("devices on this node: {present} visible, {wanted} needed").format(
                 wanted=wanted, present=present
             ),
             _("each rank needs a device of its own"),
