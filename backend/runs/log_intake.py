@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from backend.clock import Clock
+from backend.engines.job_fields import recipe_field
 from backend.events import CheckpointSaved, Fact, IterationLogged, RunCreated, StageName, StageProgressed
 from backend.problems import Problem, Severity
 from backend.runs.verdict import NodeEvidence
@@ -162,4 +163,4 @@ class LogIntake:
         elif line.kind == "problem":
             severity = Severity.WARNING if payload.get("severity") == "warning" else Severity.ERROR
             words = [str(payload.get(key) or "") for key in ("what", "why", "fix")]
-            self.evidence.problem = Problem(str(payload.get("field") or ""), severity, *words)
+            self.evidence.problem = Problem(recipe_field(str(payload.get("field") or "")), severity, *words)

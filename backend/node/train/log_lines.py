@@ -135,6 +135,14 @@ def loading_line(iteration: int, directory: str) -> str:
     return f" loading checkpoint from {directory} at iteration {iteration}"
 
 
+def no_tracker_lines(tracker: str) -> List[str]:
+    """Checkpoints are there and nothing says which of them is whole."""
+    return [
+        f"WARNING: could not find the metadata file {tracker} ",
+        "    the training starts anew, and its checkpoints will replace those that are there",
+    ]
+
+
 def saving_line(iteration: int, directory: str) -> str:
     return f"saving checkpoint at iteration {iteration:7d} to {directory}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from gettext import gettext as _
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from backend.node.job_lines import JobError
+from backend.node.train import log_lines
 from backend.node.train.checkpoint import CONSUMED, OPTIMIZER, RANDOM, WRITTEN
 from backend.node.train.grid import Grid
 from backend.node.train.initial_weights import initial_weights
@@ -20,7 +22,7 @@ from backend.node.train.together import from_first_rank
 from backend.node.train.train_job import TrainJob
 from backend.node.train.tree_weights import TreeWeights, check_tree, plain_values
 from backend.node.weights import shards
-from backend.node.weights.tree_folder import is_tree
+from backend.node.weights.tree_folder import TRACKER, is_iteration, is_tree
 
 SAVE = "save_directory"
 _NONE = -1
@@ -55,12 +57,20 @@ def agree_on_start(job: TrainJob, device: torch.device) -> Optional[int]:
             check_tree(job.save_directory, job, SAVE)
             if found is not None:
                 return found
+        elif any(map(is_iteration, _entries(job.save_directory))):
+            # killed before its first checkpoint counted; or somebody has removed the file
+            for line in log_lines.no_tracker_lines(os.path.join(job.save_directory, TRACKER)):
+                log_lines.say(line)
         if job.load_directory:
             check_tree(job.load_directory, job)
         return _NONE
 
     agreed = from_first_rank(find, device)
     return None if agreed == _NONE else agreed
+
+
+def _entries(directory: str) -> List[str]:
+    return os.listdir(directory) if os.path.isdir(directory) else []
 
 
 def find_start(job: TrainJob, grid: Grid, resumed: Optional[int]) -> Start:

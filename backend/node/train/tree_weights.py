@@ -26,6 +26,13 @@ _LAYER = re.compile(r"(.*layers\.)(\d+)(\..*)")
 _PLAIN = (type(None), bool, int, float, str)
 
 
+def _other_layout(field: str) -> str:
+    if field == FIELD:
+        return _("reshard it for this layout, or take that layout")
+    # a run's own checkpoints: their moments belong to the layout
+    return _("take that layout, or begin a new run in another directory, from this one's weights")
+
+
 def check_tree(directory: str, job: TrainJob, field: str = FIELD) -> None:
     """See that the newest checkpoint in `directory` is whole and cut for the job's layout.
 
@@ -37,7 +44,7 @@ def check_tree(directory: str, job: TrainJob, field: str = FIELD) -> None:
             directory=directory, tp=layout.tp, pp=layout.pp
         )
         why = _("this run has TP {tp}, PP {pp}").format(tp=job.tensor_parallel, pp=job.pipeline_parallel)
-        raise JobError(field, what, why, _("reshard it for this layout, or take that layout"))
+        raise JobError(field, what, why, _other_layout(field))
     if layout.layers_per_virtual_stage is not None:
         what = _("{directory} is cut for an interleaved pipeline").format(directory=directory)
         raise JobError(field, what, _("the native engine has none"), _("reshard it without virtual stages"))
@@ -46,7 +53,7 @@ def check_tree(directory: str, job: TrainJob, field: str = FIELD) -> None:
             directory=directory, found="+".join(map(str, layout.layers_per_stage))
         )
         why = _("this run has {wanted}").format(wanted="+".join(map(str, job.layers_per_stage)))
-        raise JobError(field, what, why, _("reshard it for this layout, or take that layout"))
+        raise JobError(field, what, why, _other_layout(field))
 
 
 class TreeWeights(Mapping[str, Tensor]):

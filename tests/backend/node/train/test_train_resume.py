@@ -75,6 +75,19 @@ def test_a_finished_run_is_not_trained_on(tmp_path: Path, capsys: pytest.Capture
     assert_same(all_tensors(Path(job["save_directory"]), 2), before)
 
 
+def test_a_start_over_checkpoints_without_a_tracker_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = prepare(tmp_path, train_iterations=2)
+    train(job)
+    assert "WARNING" not in capsys.readouterr().out
+    tracker(job).unlink()
+    train(job)
+    printed = capsys.readouterr().out
+    assert f"WARNING: could not find the metadata file {tracker(job)}" in printed
+    assert len(losses(printed)) == 2
+
+
 def test_only_the_newest_are_kept_and_only_own_ones_removed(tmp_path: Path) -> None:
     job = prepare(tmp_path, train_iterations=5, save_interval=1, keep_last=2)
     saved = Path(job["save_directory"])
