@@ -15,7 +15,7 @@ from backend.cli.fleet_selection import add_nodes, chosen_names, nodes_of, open_
 from backend.fleet.leases import Lease, LeaseOwner
 from backend.fleet.transport import Transport
 from backend.inventory import Inventory, Node
-from backend.problems import NpudeckError, UsageError
+from backend.problems import ConflictError, NpudeckError, Problem, Severity, UsageError
 from backend.translation import _
 
 _BY_HAND = "by-hand"
@@ -103,6 +103,8 @@ def _hold(arguments: argparse.Namespace) -> int:
 
 
 def _release(arguments: argparse.Namespace) -> int:
+    """Exit code 6 where all that is held is somebody else's: nothing was given back."""
+    from backend.cli.diagnostics import say_problem
     from backend.fleet.leases import leases_of, release, seize
 
     inventory = open_fleet(arguments)
@@ -111,11 +113,30 @@ def _release(arguments: argparse.Namespace) -> int:
     async def give(transport: Transport, node: Node) -> tuple[Lease, ...]:
         if arguments.steal:
             await seize(transport, node, owner)
-        else:
-            await release(transport, node, owner.run_key)
-        return await leases_of(transport, node, owner.place)
+            return await leases_of(transport, node, owner.place)
+        gave = await release(transport, node, owner.run_key)
+        left = await leases_of(transport, node, owner.place)
+        if not gave:
+            # to give back nothing must not look like having given it back
+            foreign.extend(_of_others(node, owner, left))
+        return left
 
-    return _everywhere(arguments, inventory, give)
+    foreign: list[Problem] = []
+    code = _everywhere(arguments, inventory, give)
+    for problem in foreign:
+        say_problem(problem)
+    return max(code, ConflictError.exit_code) if foreign else code
+
+
+def _of_others(node: Node, owner: LeaseOwner, leases: Sequence[Lease]) -> list[Problem]:
+    """What is held there after all; nothing where all is free or over."""
+    held = [lease for lease in leases if not lease.over]
+    if not held:
+        return []
+    what = _("{node}: {actor} holds nothing there").format(node=node.name, actor=owner.actor)
+    why = _("it is held by {names}").format(names=", ".join(dict.fromkeys(lease.run_key for lease in held)))
+    fix = _("ask whose it is; --steal --reason TEXT takes it all the same")
+    return [Problem(node.name, Severity.ERROR, what, why, fix)]
 
 
 def _owner(arguments: argparse.Namespace, inventory: Inventory) -> LeaseOwner:
@@ -171,7 +192,8 @@ def _print(answers: dict[str, tuple[Lease, ...] | NpudeckError]) -> None:
 
 
 def _row(lease: Lease) -> tuple[str, ...]:
-    since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(lease.since))
+    # a file that cannot be read says no time
+    since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(lease.since)) if lease.since > 0 else "-"
     remarks = [_("by {actor}").format(actor=lease.actor), lease.why]
     if lease.alive:
         remarks.append(_("{count} processes").format(count=lease.alive))
