@@ -29,6 +29,8 @@ class _Said:
     stderr: Output = _NOTHING
     # a greeting may hold the time of day: it makes no difference
     noise: bytes = field(default=b"", compare=False)
+    # it may name the node
+    fix: str = field(default="", compare=False)
 
 
 def lines_of(answers: Mapping[str, Answer]) -> Iterator[str]:
@@ -37,6 +39,8 @@ def lines_of(answers: Mapping[str, Answer]) -> Iterator[str]:
     for names, said in groups:
         count = ngettext("{n} node", "{n} nodes", len(names)).format(n=len(names))
         yield f"── {folded(names)} ({count}): {visible(said.heading)}"
+        if said.fix:
+            yield visible(_("   fix: {text}").format(text=said.fix))
         yield from _lines(said.stdout, "")
         yield from _lines(said.stderr, "! ")
         if said.noise:
@@ -62,7 +66,8 @@ def to_json(argv: Sequence[str], answers: Mapping[str, Answer]) -> dict[str, Any
 def _said(answer: Answer) -> _Said:
     if isinstance(answer, NpudeckError):
         problem = answer.problems[0]
-        return _Said(f"{problem.what}: {problem.why}" if problem.why else problem.what)
+        what = f"{problem.what}: {problem.why}" if problem.why else problem.what
+        return _Said(what, fix=problem.fix)
     return _Said(_ended(answer), answer.stdout, answer.stderr, answer.noise)
 
 
@@ -102,7 +107,9 @@ def _cut(line: str) -> str:
 
 def _summary(answers: Mapping[str, Answer]) -> str:
     failed = [
-        name for name, answer in answers.items() if isinstance(answer, Captured) and answer.exit_code > 0
+        name
+        for name, answer in answers.items()
+        if isinstance(answer, Captured) and answer.ended == "exit" and answer.exit_code > 0
     ]
     silent = [
         name for name, answer in answers.items() if not isinstance(answer, Captured) or answer.ended != "exit"

@@ -77,7 +77,7 @@ async def capture(
     if done.returncode is None:
         raise lost(node.name, _("the link was lost before the command ended"))
     if not reading.begun:
-        raise _no_command(node, reading, done.returncode)
+        raise _no_command(node, reading, done.returncode, container)
     late = timed_out(done.returncode, took_s, timeout_s)
     return reading.captured("timeout" if late else "exit", done.returncode, took_s)
 
@@ -128,9 +128,13 @@ class _Reading:
         return Captured(ended, exit_code, stdout, stderr, self.noise, took_s)
 
 
-def _no_command(node: Node, reading: _Reading, exit_code: int) -> NodeError:
-    said = reading.noise.decode("utf-8", "replace").strip().splitlines()
-    what = _("the login shell runs no commands: {said}").format(
-        said=said[-1][:200] if said else _("exit code {code}").format(code=exit_code)
-    )
-    return NodeError(Problem(node.name, Severity.ERROR, what))
+def _no_command(node: Node, reading: _Reading, exit_code: int, container: Container | None) -> NodeError:
+    lines = reading.noise.decode("utf-8", "replace").strip().splitlines()
+    said = lines[-1][:200] if lines else _("exit code {code}").format(code=exit_code)
+    if container is None:
+        what = _("the login shell runs no commands: {said}").format(said=said)
+        return NodeError(Problem(node.name, Severity.ERROR, what))
+    # between the login shell and the command stands docker, whose words these are in nearly all cases
+    what = _("no command runs in the container {name}: {said}").format(name=container.name, said=said)
+    fix = _("npudeck containers status {node} says why, containers start starts it").format(node=node.name)
+    return NodeError(Problem(node.name, Severity.ERROR, what, "", fix))

@@ -78,7 +78,10 @@ def refused_key(
     else:
         what = _("the host key of {name} is not known").format(name=name)
         why = _("it offers {new}, which is not in {files}").format(new=fingerprint, files=", ".join(files))
-        fix = _("compare the fingerprint with the one shown on the node, then add to {file}: {line}")
+        fix = _(
+            "compare the fingerprint with the one shown on the node; then `npudeck fleet trust` writes it, "
+            "or add to {file}: {line}"
+        )
     return HostKeyError(_problem(label, what, why, fix.format(file=files[0], line=line)))
 
 

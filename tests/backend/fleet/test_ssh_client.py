@@ -85,6 +85,7 @@ async def test_unknown_host_key_says_what_to_do(host: LoopbackHost, node: Node) 
     [problem] = caught.value.problems
     assert problem.field == "n01"
     assert host.host_key.get_fingerprint() in problem.why
+    assert "npudeck fleet trust" in problem.fix
     line = problem.fix.split(": ", 1)[1]
     known.write_text(line + "\n")
     assert (await transport.run(node, ["true"])).ok
