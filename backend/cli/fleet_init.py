@@ -8,7 +8,7 @@ import sys
 from backend.cli.arguments import Commands, add_command, add_json
 from backend.cli.flag_types import path, positive
 from backend.problems import UsageError
-from backend.translation import _
+from backend.translation import _, ngettext
 
 
 def register(commands: Commands) -> None:
@@ -101,7 +101,7 @@ def _init(arguments: argparse.Namespace) -> int:
         print_json({"inventory": arguments.output, "name": inventory.name, "nodes": names})
     else:
         print_line(
-            _("{path}: {count} nodes, {names}").format(
+            ngettext("{path}: {count} node, {names}", "{path}: {count} nodes, {names}", len(names)).format(
                 path=arguments.output, count=len(names), names=folded(names)
             )
         )
