@@ -14,6 +14,7 @@ from backend.preflight.disk_items import checkpoint_disk_item, shm_item, work_di
 from backend.preflight.docker_items import docker_items
 from backend.preflight.input_items import input_items
 from backend.preflight.item import Item
+from backend.preflight.lease_item import lease_item
 from backend.preflight.login_items import limits_item, login_item, stale_item, tools_item
 from backend.preflight.npu_items import cann_item, driver_item, free_npus_item, inside_npus_item, npus_item
 from backend.preflight.python_item import python_item
@@ -26,6 +27,7 @@ ORDER = (
     "ssh",
     "npus",
     "free_npus",
+    "leases",
     "stale_processes",
     "driver",
     "docker",
@@ -70,6 +72,7 @@ def node_items(node: Node, setting: Setting) -> tuple[Item, ...]:
         limits_item(setting),
         python_item(node, setting.requirements, setting.nodes.index(node), setting.inside),
         stale_item(),
+        lease_item(node, setting),
         tools_item(setting),
     ]
     if setting.npus(node):

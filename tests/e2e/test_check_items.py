@@ -136,9 +136,9 @@ def test_two_machines_are_ready(machines: Machines, check: Check) -> None:
     assert (code, bad(report)) == (0, {}), report
     asked = {item for item, _node in states(report)}
     assert asked == {
-        "ssh", "npus", "free_npus", "stale_processes", "driver", "cann", "python", "tools", "shm", "limits",
-        "work_directory", "owner", "work_disk", "shared_directory", "shared", "data", "tokenizer", "weights",
-        "checkpoint_disk", "roce_ip", "tls", "clock", "master_port", "reach",
+        "ssh", "npus", "free_npus", "leases", "stale_processes", "driver", "cann", "python", "tools", "shm",
+        "limits", "work_directory", "owner", "work_disk", "shared_directory", "shared", "data", "tokenizer",
+        "weights", "checkpoint_disk", "roce_ip", "tls", "clock", "master_port", "reach",
     }  # fmt: skip
     assert report["took_s"] < 20
     # nothing is left behind
