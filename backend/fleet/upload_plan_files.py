@@ -49,7 +49,8 @@ def plan_upload(sources: Sequence[str], into: str = "") -> list[Item]:
     return list(items.values())
 
 
-def _walk(path: Path, name: str) -> Iterator[Item]:
+def _walk(path: Path, name: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Item]:
+    """`above`: the folders that `path` lies in, by device and number."""
     try:
         if name != name.strip() or not name.isprintable():
             what = _("{path!r}: such a name is asking for trouble on a node").format(path=str(path))
@@ -60,13 +61,19 @@ def _walk(path: Path, name: str) -> Iterator[Item]:
         if not path.is_dir():
             what = _("{path} is neither a file nor a folder") if path.exists() else _("there is no {path}")
             raise InputError.because(what.format(path=path), field="source")
+        folder = path.stat()
+        here = (folder.st_dev, folder.st_ino)
+        if here in above:
+            what = _("{path} is a link to a folder that it lies in").format(path=path)
+            fix = _("remove the link, or name the files and folders beside it one by one")
+            raise InputError.because(what, _("it could be followed without end"), fix, field="source")
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
         if not entries:
             yield Item(path, name, 0, empty=True)
         for entry in entries:
             if not entry.name.startswith(".npudeck"):
-                yield from _walk(Path(entry.path), f"{name}/{entry.name}")
+                yield from _walk(Path(entry.path), f"{name}/{entry.name}", above | {here})
     except (OSError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or _("its links lead in a circle")
+        reason = getattr(error, "strerror", None) or _("its folders lie too deep")
         what = _("{path} cannot be read: {error}").format(path=path, error=reason)
         raise InputError.because(what, field="source") from error
