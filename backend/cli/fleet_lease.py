@@ -86,6 +86,7 @@ def _leases(arguments: argparse.Namespace) -> int:
 
 def _hold(arguments: argparse.Namespace) -> int:
     """Exit code 6 when somebody else holds some of it; other nodes are held all the same."""
+    from backend.cli.diagnostics import say
     from backend.fleet.leases import acquire, leases_of
 
     inventory = open_fleet(arguments)
@@ -99,7 +100,12 @@ def _hold(arguments: argparse.Namespace) -> int:
         await acquire(transport, node, timed, arguments.npus, steal=arguments.steal)
         return await leases_of(transport, node, owner.place)
 
-    return _everywhere(arguments, inventory, hold)
+    try:
+        return _everywhere(arguments, inventory, hold)
+    except KeyboardInterrupt:
+        # the nodes that had answered by then are held
+        say(_("some of the nodes may be held now: npudeck fleet release gives them back"))
+        raise
 
 
 def _release(arguments: argparse.Namespace) -> int:
