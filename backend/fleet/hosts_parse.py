@@ -48,18 +48,25 @@ def parse_hostfile(text: str, path: str) -> list[Found]:
 
 
 def parse_ssh_config(text: str) -> tuple[list[str], list[str]]:
-    """Names of `Host` lines that stand for one host each, and what the file includes, in order."""
-    names: dict[str, None] = {}
+    """Names of `Host` lines that stand for one host each, and what the file includes, in order.
+
+    `Host n01 n02` are two hosts with the same settings, unless a HostName without `%h` makes them one.
+    """
+    blocks: list[list[str]] = []
     included: list[str] = []
     for line in text.splitlines():
-        keyword, _blank, rest = line.strip().replace("=", " ", 1).partition(" ")
+        parts = line.strip().replace("=", " ", 1).split(None, 1)
+        keyword, rest = (parts[0].lower(), parts[1]) if len(parts) == 2 else ("", "")
         words = [word.strip('"') for word in rest.split()]
-        if keyword.lower() == "include":
+        if keyword == "include":
             included += words
-        if keyword.lower() == "host" and not any(_PATTERN.search(word) for word in words):
-            # further words of the line are other names of the same host
-            names.update(dict.fromkeys(words[:1]))
-    return list(names), included
+        elif keyword == "host":
+            blocks.append([] if any(_PATTERN.search(word) for word in words) else words)
+        elif keyword == "match":
+            blocks.append([])
+        elif keyword == "hostname" and blocks and "%" not in rest:
+            del blocks[-1][1:]
+    return list(dict.fromkeys(name for names in blocks for name in names)), included
 
 
 def _of_line(words: list[str]) -> Iterable[Found]:

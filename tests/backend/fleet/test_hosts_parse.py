@@ -50,6 +50,22 @@ def test_any_text_is_hosts_or_a_problem(text: str) -> None:
         return
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        # one line for many hosts that log in alike, and other names of one host
+        ("Host n01 n02 n03\n  User root\n", ["n01", "n02", "n03"]),
+        ("Host n01 first\n  User root\n  HostName 10.0.0.1\nHost n02 n03\n", ["n01", "n02", "n03"]),
+        ("Host n01 n02\n  HostName %h.lab\n", ["n01", "n02"]),
+        ("Host\tn01\n\tHostName\t10.0.0.1\n", ["n01"]),
+        ("Host n01 n02\nMatch user ops\n  HostName 10.0.0.1\n", ["n01", "n02"]),
+        ("HostName 10.0.0.1\nHost n*\n  HostName 10.0.0.2\n", []),
+    ],
+)
+def test_the_names_of_a_host_line(text: str, names: list[str]) -> None:
+    assert parse_ssh_config(text) == (names, [])
+
+
 def test_an_ssh_config_with_includes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ssh" / "conf.d").mkdir(parents=True)
