@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from backend.cli.fleet_selection import chosen_names, nodes_of
 from backend.engines.container import container_problems
+from backend.engines.site_rules import site_problems
 from backend.engines.stages import LaunchPlan, Site
 from backend.events import StageName
 from backend.inventory import Inventory, Node
@@ -58,7 +59,7 @@ def _with_recipe(arguments: argparse.Namespace, inventory: Inventory) -> tuple[S
         _code(plan),
         checkpoint_need(recipe, resolve_architecture(recipe), inventory.shared_directory, _RUN),
     )
-    wrong = container_problems(site)
+    wrong = site_problems(recipe, site)
     said = [problem for problem in (*plan.blockers, *check_all(recipe)) if problem not in wrong]
     return setting, _plan_findings(wrong, said)
 

@@ -160,6 +160,8 @@ BREAKAGES: dict[str, tuple[str, str]] = {
     "owner": (f"mkdir {WORK}/a && chown 4242 {WORK}/a", f"rm -r {WORK}/a"),
     "work_disk": (f"mount -t tmpfs -o size=1m full {WORK}", f"umount {WORK}"),
     "shared": (f"umount {SHARED}", f"mount --bind $SHARED_OUTSIDE {SHARED}"),
+    # not executable, so none
+    "tools": ("mount --bind /etc/passwd /usr/bin/sha256sum", "umount /usr/bin/sha256sum"),
     "tls": ("printf 1 >/etc/test-tls", "printf 0 >/etc/test-tls"),
     "reach": ("ip route add blackhole $FIRST/32", "ip route del blackhole $FIRST/32"),
 }
@@ -184,6 +186,16 @@ def test_what_is_broken_on_one_machine_is_found_there(machines: Machines, check:
     assert code == (0 if set(bad(report).values()) == {"warning"} else 1)
     assert [found["fix"] or found["command"] for found in report["findings"] if found["item"] == item]
     assert bad(check()[1]) == {}
+
+
+def test_a_recipe_for_other_machines_than_are_named(machines: Machines, check: Check) -> None:
+    code, report = check("--nodes", "m1")
+    assert code == 1
+    (found,) = [one for one in report["findings"] if one["item"] == "plan"]
+    assert (found["state"], found["fix"]) == ("wrong", "choose 2 nodes, or change the layout")
+    assert "takes 2 nodes, 1 are chosen" in json.dumps(found)
+    # what can be asked is asked all the same
+    assert states(report)["npus", "m1"] == "ok"
 
 
 def test_a_machine_that_is_off_is_not_reached(machines: Machines, check: Check) -> None:
