@@ -24,6 +24,7 @@ BLOCK = 1 << 15  # what every SFTP server takes in one piece
 _IN_FLIGHT = 64
 _SLOWEST_HASH = 30e6  # bytes a second that a node reads at least
 PATIENCE_S = 120.0
+_LAST_WORDS_S = 10.0
 
 Moved = Callable[[int], None]
 
@@ -137,6 +138,11 @@ class _Sending:
                     await settle()
             while waiting:
                 await settle()
+        except asyncssh.SFTPError:
+            # a full disk: the refusals of all blocks are under way; unheard, each would become a traceback
+            if waiting:
+                await asyncio.wait([task for task, _end in waiting], timeout=_LAST_WORDS_S)
+            raise
         finally:
             for task, _end in waiting:
                 task.cancel()

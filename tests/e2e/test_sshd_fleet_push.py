@@ -362,3 +362,21 @@ def settled_size(path: Path) -> int:
     size = path.stat().st_size
     time.sleep(0.5)
     return size if path.stat().st_size == size else 0
+
+
+def test_a_full_disk_is_one_message(fleet: SshdFleet, tmp_path: Path) -> None:
+    """Each of the blocks under way is refused on its own."""
+    shared = fleet.folder / "shared"
+    shared.mkdir(exist_ok=True)
+    (tmp_path / "big").write_bytes(bytes(16 << 20))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "full", str(shared)], check=False)
+    if mounted.returncode:
+        pytest.skip("no mounts here")
+    try:
+        push = [sys.executable, "-m", "backend.cli", "fleet", "push", "data", str(tmp_path / "big"), "--json"]
+        done = subprocess.run(push, capture_output=True, text=True, cwd=ROOT, check=False)
+    finally:
+        subprocess.run(["umount", str(shared)], check=True)
+    assert done.returncode == 4
+    assert "has room" in done.stdout
+    assert "Traceback" not in done.stderr
