@@ -13,6 +13,7 @@ import asyncssh
 
 from backend.fleet.guarded_command import AfterMark, guarded, timed_out
 from backend.fleet.kept_output import KeptOutput, Output
+from backend.fleet.login_shell_client import last_words, no_commands
 from backend.fleet.ssh_client import SshTransport
 from backend.fleet.ssh_errors_client import lost
 from backend.inventory import Container, Node
@@ -129,12 +130,11 @@ class _Reading:
 
 
 def _no_command(node: Node, reading: _Reading, exit_code: int, container: Container | None) -> NodeError:
-    lines = reading.noise.decode("utf-8", "replace").strip().splitlines()
-    said = lines[-1][:200] if lines else _("exit code {code}").format(code=exit_code)
     if container is None:
-        what = _("the login shell runs no commands: {said}").format(said=said)
-        return NodeError(Problem(node.name, Severity.ERROR, what))
+        return no_commands(node, reading.noise, exit_code)
     # between the login shell and the command stands docker, whose words these are in nearly all cases
-    what = _("no command runs in the container {name}: {said}").format(name=container.name, said=said)
+    what = _("no command runs in the container {name}: {said}").format(
+        name=container.name, said=last_words(reading.noise, exit_code)
+    )
     fix = _("npudeck containers status {node} says why, containers start starts it").format(node=node.name)
     return NodeError(Problem(node.name, Severity.ERROR, what, "", fix))

@@ -14,26 +14,31 @@ class ContainerTransport:
     """The same calls, run inside the container of each node."""
 
     def __init__(self, outer: Transport, container: Container) -> None:
-        self._outer = outer
+        self.outer = outer
         self._container = container
 
     async def run(
         self, node: Node, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 15.0
     ) -> Completed:
         inside = in_container(self._container, argv, interactive=bool(stdin))
-        return await self._outer.run(node, inside, stdin=stdin, timeout_s=timeout_s)
+        return await self.outer.run(node, inside, stdin=stdin, timeout_s=timeout_s)
 
     async def open(self, node: Node, argv: Sequence[str], *, timeout_s: float = 15.0) -> Channel:
         inside = in_container(self._container, argv, interactive=True)
-        return await self._outer.open(node, inside, timeout_s=timeout_s)
+        return await self.outer.open(node, inside, timeout_s=timeout_s)
 
     async def close(self) -> None:
-        await self._outer.close()
+        await self.outer.close()
 
 
 def connect(inventory: Inventory) -> Transport:
     """To the hosts themselves. Nothing is opened yet: a connection is made when it is first needed."""
     return SshTransport(inventory.ssh)
+
+
+def to_the_host(transport: Transport) -> Transport:
+    """The one that `transport` into a container goes through; else itself."""
+    return transport.outer if isinstance(transport, ContainerTransport) else transport
 
 
 def connect_inside(inventory: Inventory) -> Transport:

@@ -20,6 +20,7 @@ from backend.fleet.lease_script import (
     parse_answer,
     words_of,
 )
+from backend.fleet.login_shell_client import check_login_shell
 from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.problems import ConflictError, NodeError, Problem, Severity
@@ -166,9 +167,12 @@ async def _ask(
         devices,
     )
     done = await transport.run(node, ["sh", "-c", script, "npudeck-lease", *words], timeout_s=timeout_s)
+    answer = parse_answer(done.text())
+    if not done.ok or not (answer.done or answer.leases):
+        await check_login_shell(transport, node, timeout_s=timeout_s)
     if not done.ok:
         raise _silent(node, _("the leases of the node cannot be read or written"), done.complaint())
-    return parse_answer(done.text())
+    return answer
 
 
 def _silent(node: Node, what: str, complaint: str) -> NodeError:

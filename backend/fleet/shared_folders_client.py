@@ -6,23 +6,30 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from backend.fleet.fan_out import fan_out
+from backend.fleet.login_shell_client import check_login_shell
 from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.problems import NodeError, NpudeckError, Problem, Severity
 from backend.translation import _
 
+# the last line in two parts: a shell that prints what it was told to do has not done it
 _MARK = """
 set -eu
 umask 022
 mkdir -p "$1"
 : >"$1/$2"
+printf 'npudeck-%s\\n' folder
 """
 _SEE = """
 cd "$1"
 for name in .npudeck-seen-"$2"-*; do
     [ -e "$name" ] && printf 'npudeck-seen %s\\n' "$name"
 done
-:
+printf 'npudeck-%s\\n' folder
+"""
+_CLEAN = """
+rm -f "$1/$2"
+printf 'npudeck-%s\\n' folder
 """
 _DEADLINE_S = 60.0
 
@@ -40,7 +47,8 @@ async def nodes_by_folder(
     async def ask(node: Node, script: str, *words: str) -> str:
         argv = ["sh", "-c", script, "sh", folder(node), *words]
         done = await transport.run(node, argv, timeout_s=_DEADLINE_S)
-        if not done.ok:
+        if not done.ok or "npudeck-folder" not in done.text():
+            await check_login_shell(transport, node, timeout_s=_DEADLINE_S)
             what = _("{folder} cannot be used: {complaint}")
             raise NodeError(
                 Problem(
@@ -57,9 +65,7 @@ async def nodes_by_folder(
         await _all(nodes, lambda node: ask(node, _MARK, marks[node.name]))
         seen = await _all(nodes, lambda node: ask(node, _SEE, nonce))
     finally:
-        await fan_out(
-            nodes, lambda node: ask(node, 'rm -f "$1/$2"', marks[node.name]), deadline_s=_DEADLINE_S
-        )
+        await fan_out(nodes, lambda node: ask(node, _CLEAN, marks[node.name]), deadline_s=_DEADLINE_S)
     by_mark = {marks[node.name]: node for node in nodes}
     groups: dict[str, list[Node]] = {}
     for node in nodes:

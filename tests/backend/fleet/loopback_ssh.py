@@ -24,6 +24,7 @@ class LoopbackHost:
         self.logins = 0
         self.commands: list[str] = []
         self.path = os.environ["PATH"]
+        self.shell = "/bin/sh"
         self.drop_before_login = 0
         self.forwards = False
         self._server: Any = None
@@ -115,7 +116,7 @@ class LoopbackHost:
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)
         child = await asyncio.create_subprocess_exec(
-            "/bin/sh",
+            self.shell,
             "-c",
             process.command,
             stdin=asyncio.subprocess.PIPE,
