@@ -28,11 +28,14 @@ def _list(arguments: argparse.Namespace) -> int:
     from backend.store.state_directory_files import state_directory
 
     inventory = open_fleet(arguments)
-    nodes = nodes_of(chosen_names(arguments.nodes, inventory), inventory)
+    nodes = nodes_of(chosen_names(arguments.nodes, inventory, may_be_none=True), inventory)
     drains = drains_of(inventory, state_directory())
     if arguments.json:
         listed = [node_json(node, inventory, drains.get(node.name)) for node in nodes]
         print_json({"fleet": inventory.name, "inventory": inventory.path, "nodes": listed})
+        return 0
+    if not nodes:
+        print_line(_("no node"))
         return 0
     columns = (_("NODE"), _("HOST"), _("ADDRESS"), _("NPUS"), _("GROUPS"), _("DRAINED"))
     print_table(columns, [tuple(map(printable, _row(node, inventory, drains))) for node in nodes])

@@ -17,7 +17,9 @@ def open_fleet(arguments: argparse.Namespace) -> Inventory:
     return with_drained(load_inventory(find_inventory(arguments.inventory)), state_directory())
 
 
-def chosen_names(words: Sequence[str], inventory: Inventory, default: str = "all") -> tuple[str, ...]:
+def chosen_names(
+    words: Sequence[str], inventory: Inventory, default: str = "all", *, may_be_none: bool = False
+) -> tuple[str, ...]:
     """What the words of a command line mean together. None at all mean `default`. Raises `InputError`."""
     from backend.fleet.node_sets import node_names
 
@@ -25,7 +27,7 @@ def chosen_names(words: Sequence[str], inventory: Inventory, default: str = "all
     joined = ""
     for word in words:
         joined += word if not joined or word[:1] in tuple("!&^") else f",{word}"
-    return node_names(joined if words else default, inventory)
+    return node_names(joined if words else default, inventory, may_be_none=may_be_none)
 
 
 def nodes_of(names: Iterable[str], inventory: Inventory) -> tuple[Node, ...]:

@@ -41,10 +41,11 @@ def expand(expression: str) -> Names:
     return members
 
 
-def node_names(expression: str, inventory: Inventory) -> Names:
+def node_names(expression: str, inventory: Inventory, *, may_be_none: bool = False) -> Names:
     """Names of the inventory's nodes that `expression` means; "all" and "drained" are groups of every fleet.
 
-    Raises `InputError` (field `nodes`) for a wrong expression, and for nodes and groups that do not exist.
+    Raises `InputError` (field `nodes`) for a wrong expression, for nodes and groups that do not exist, and,
+    unless `may_be_none`, where the words are right but mean no node.
     """
     if not expression.strip():
         raise _wrong(_("no node is named"), _("an empty word may be a variable that is not set"))
@@ -52,7 +53,7 @@ def node_names(expression: str, inventory: Inventory) -> Names:
         names = _selected(expression, inventory)
     except ValueError as error:
         raise _wrong(_("{text!r} is not a node set").format(text=expression), str(error)) from error
-    if not names:
+    if not names and not may_be_none:
         raise _wrong(_("{text!r} means no node").format(text=expression), "")
     return names
 
