@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import asyncssh
 
+from backend.fleet.free_space_client import not_written
 from backend.fleet.ssh_client import SshTransport
 from backend.fleet.ssh_errors_client import lost
 from backend.fleet.upload_plan_files import Item
@@ -23,6 +24,8 @@ from backend.translation import _
 BLOCK = 1 << 15  # what every SFTP server takes in one piece
 _IN_FLIGHT = 64
 _SLOWEST_HASH = 30e6  # bytes a second that a node reads at least
+# a full disk is the first of these to OpenSSH, which speaks version 3 of SFTP
+_NO_ROOM = (asyncssh.FX_FAILURE, asyncssh.FX_NO_SPACE_ON_FILESYSTEM, asyncssh.FX_QUOTA_EXCEEDED)
 PATIENCE_S = 120.0
 _LAST_WORDS_S = 10.0
 
@@ -61,7 +64,7 @@ async def upload(transport: SshTransport, node: Node, item: Item, target: str, m
     argv = ["sh", "-c", _TAKE, "sh", part, digest, target]
     answer = await transport.run(node, argv, timeout_s=60 + item.size / _SLOWEST_HASH)
     if not answer.ok:
-        raise _refused(node, target, answer.complaint())
+        raise await _refusal(transport, node, target, answer.complaint(), 0)
     if "npudeck-take good" not in answer.text():
         raise _refused(node, target, _("what arrived has another checksum"))
     return sending.sent
@@ -109,7 +112,7 @@ class _Sending:
                 async with await sftp.open(self._part, flags, encoding=None) as remote:
                     await self._stream(file, remote, offset, digest)
             except (OSError, asyncssh.Error) as error:
-                raise _broken(self._node, self._part, error) from error
+                raise await self._broken(error, self._item.size - self._counted) from error
             finally:
                 sftp.exit()
             if file.tell() != self._item.size:
@@ -148,6 +151,16 @@ class _Sending:
                 task.cancel()
             await asyncio.gather(*(task for task, _end in waiting), return_exceptions=True)
 
+    async def _broken(self, error: Exception, missing: int) -> NodeError:
+        """A link that broke is one thing, a full disk another."""
+        if not isinstance(error, asyncssh.SFTPError) or isinstance(
+            error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection
+        ):
+            return lost(self._node.name, _("the link was lost: {error}").format(error=error))
+        if error.code in _NO_ROOM:
+            return await not_written(self._transport, self._node, self._part, error.reason, missing)
+        return _refused(self._node, self._part, error.reason)
+
     def _count(self, reached: int) -> None:
         if reached > self._counted:
             self._moved(reached - self._counted)
@@ -159,7 +172,7 @@ async def _part_there(transport: SshTransport, node: Node, part: str, size: int)
     done = await transport.run(node, ["sh", "-c", _PART, "sh", part], timeout_s=60 + size / _SLOWEST_HASH)
     words = next((line.split() for line in done.text().splitlines() if line.startswith("npudeck-part ")), [])
     if not done.ok or len(words) != 3 or not words[1].isdecimal():
-        raise _refused(node, part, done.complaint())
+        raise await _refusal(transport, node, part, done.complaint(), size)
     return int(words[1]), words[2]
 
 
@@ -180,13 +193,10 @@ def _opened(source: Path) -> BinaryIO:
         raise InputError.because(what, field="source") from error
 
 
-def _broken(node: Node, part: str, error: Exception) -> NodeError:
-    """A link that broke is one thing, a full disk another."""
-    if isinstance(error, asyncssh.SFTPError) and not isinstance(
-        error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection
-    ):
-        return _refused(node, part, error.reason)
-    return lost(node.name, _("the link was lost: {error}").format(error=error))
+async def _refusal(transport: SshTransport, node: Node, path: str, why: str, missing: int) -> NodeError:
+    if "No space left" in why:
+        return await not_written(transport, node, path, why, missing)
+    return _refused(node, path, why)
 
 
 def _refused(node: Node, path: str, why: str) -> NodeError:

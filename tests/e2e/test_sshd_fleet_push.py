@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -378,5 +379,9 @@ def test_a_full_disk_is_one_message(fleet: SshdFleet, tmp_path: Path) -> None:
     finally:
         subprocess.run(["umount", str(shared)], check=True)
     assert done.returncode == 4
-    assert "has room" in done.stdout
+    [problem] = json.loads(done.stdout)["folders"][0]["problems"]
+    assert re.match(
+        rf"the disk of n\d+ at {shared}/training_data is full: 0\.0 MB are free, ", problem["what"]
+    )
+    assert "make room there" in problem["fix"]
     assert "Traceback" not in done.stderr
