@@ -261,7 +261,8 @@ class NodeNotReached:
 class NodeDetailed:
     """The details of a node as far as they are known, and what is wrong by them.
 
-    `node` is empty for the whole fleet: `findings` then say what differs between its nodes.
+    `node` is empty for the whole fleet: `findings` then say what differs between its nodes. `not_answered`:
+    kinds of question that nothing of the node answered when it was asked once, with the reason.
     """
 
     node: str
@@ -269,6 +270,7 @@ class NodeDetailed:
     devices: tuple[DeviceDetails, ...]
     host: HostDetails | None
     findings: tuple[Finding, ...] = ()
+    not_answered: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def register(commands: Commands) -> None:
 
 
 def _health(arguments: argparse.Namespace) -> int:
-    """Exit code 0: all well; 1: a warning, an alarm or an NPU of unknown state; 4: a node not reached."""
+    """Exit code 0: all well; 1: something is wrong, unknown or not answered; 4: a node not reached."""
     import asyncio
 
     from backend.cli.fleet_selection import chosen_names, open_fleet

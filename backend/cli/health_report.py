@@ -24,12 +24,12 @@ def fleet_of(inventory: Inventory, names: tuple[str, ...]) -> FleetState:
 
 
 def exit_code(fleet: FleetState, differences: tuple[Finding, ...] = ()) -> int:
-    """4: a node was not reached; 1: something is wrong, unknown or differs between nodes; 0: all well."""
+    """4: a node was not reached; 1: something is wrong, unknown, differs or was not answered; 0: all well."""
     views = fleet.nodes.values()
     if any(not view.reachable for view in views):
         return 4
-    wrong = differences or any(view.level is not Level.WELL or view.findings for view in views)
-    return int(bool(wrong))
+    wrong = any(view.level is not Level.WELL or view.findings for view in views)
+    return int(bool(wrong or differences or not_answered(fleet)))
 
 
 def to_json(name: str, at: float, fleet: FleetState, differences: tuple[Finding, ...] = ()) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def to_json(name: str, at: float, fleet: FleetState, differences: tuple[Finding,
         "at": round(at, 3),
         "counts": counts,
         "findings": health_findings.to_json(differences),
+        "not_answered": not_answered(fleet),
         "nodes": nodes,
     }
 
@@ -125,6 +126,26 @@ def summary(fleet: FleetState) -> str:
     line = text.format(**asdict(counts))
     silent = [view.name for view in fleet.nodes.values() if not view.reachable]
     return line + (_("; not reached: {names}").format(names=folded(silent)) if silent else "")
+
+
+def not_answered(fleet: FleetState) -> list[dict[str, Any]]:
+    """What was asked and had no answer: `kinds` of question, `nodes`, and `why`; the same in one entry."""
+    nodes: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for view in fleet.nodes.values():
+        missed = view.details.not_answered if view.details and view.reachable else {}
+        for why in dict.fromkeys(missed.values()):
+            kinds = tuple(kind for kind, reason in missed.items() if reason == why)
+            nodes.setdefault((kinds, why), []).append(view.name)
+    return [{"kinds": list(kinds), "nodes": names, "why": why} for (kinds, why), names in nodes.items()]
+
+
+def not_answered_lines(fleet: FleetState) -> list[str]:
+    """The same in words."""
+    text = _("not answered: {kinds} on {nodes} ({why})")
+    return [
+        visible(text.format(kinds=", ".join(one["kinds"]), nodes=folded(one["nodes"]), why=one["why"]))
+        for one in not_answered(fleet)
+    ]
 
 
 def advice(fleet: FleetState) -> str:

@@ -10,7 +10,16 @@ from collections.abc import AsyncIterator
 
 from backend.cli import output
 from backend.cli.health_findings import fleet_findings, lines
-from backend.cli.health_report import COLUMNS, advice, exit_code, fleet_of, summary, to_json, to_rows
+from backend.cli.health_report import (
+    COLUMNS,
+    advice,
+    exit_code,
+    fleet_of,
+    not_answered_lines,
+    summary,
+    to_json,
+    to_rows,
+)
 from backend.events import Event, Finding, NodeDetailed, NodeNotReached
 from backend.fleet.connect_client import connect
 from backend.fleet.fan_out import fan_out
@@ -51,6 +60,8 @@ def _print_page(fleet: FleetState, differences: tuple[Finding, ...], now: float)
     output.print_table(COLUMNS, to_rows(fleet))
     output.print_line()
     for line in lines(fleet, differences, now):
+        output.print_line(line)
+    for line in not_answered_lines(fleet):
         output.print_line(line)
     output.print_line(summary(fleet))
     if hint := advice(fleet):

@@ -69,11 +69,11 @@ class NodeRecord:
         if key not in self.devices and len(self.devices) >= MOST_CHIPS:
             return
         device = self.devices.get(key) or DeviceDetails(*key, phy_id=header.phy_id)
-        answer = _answer_to(header, said)
+        answer = answer_to(header, said)
         offset = self.host.utc_offset_s if self.host else 0
         fields = fields_of(answer, at, offset) if answer else None
         if answer is None or fields is None:
-            failed = {**device.failed, header.kind: _reason(header, said)}
+            failed = {**device.failed, header.kind: reason_of_silence(header, said)}
             self.devices[key] = replace(device, failed=failed)
             return
         failed = {kind: why for kind, why in device.failed.items() if kind != header.kind}
@@ -97,7 +97,7 @@ class NodeRecord:
         return tuple(settled)
 
 
-def _answer_to(header: FrameHeader, said: str) -> Answer | None:
+def answer_to(header: FrameHeader, said: str) -> Answer | None:
     """The answer of the chip that was asked; None when there is none.
 
     A refusal because the device does not have it is an answer without values (kind `unsupported`).
@@ -116,7 +116,8 @@ def _answer_to(header: FrameHeader, said: str) -> Answer | None:
     return None
 
 
-def _reason(header: FrameHeader, said: str) -> str:
+def reason_of_silence(header: FrameHeader, said: str) -> str:
+    """Why there is no answer: what was said in its place."""
     if header.exit_code == _TIMED_OUT:
         return _NO_ANSWER
     lines = [line.strip() for line in said.splitlines() if line.strip()]

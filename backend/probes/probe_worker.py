@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 
 from backend.clock import Clock, RealClock
@@ -23,6 +24,7 @@ from backend.probes.probe_plan import (
     parse_header,
     probe_argv,
 )
+from backend.probes.unanswered import unanswered
 from backend.problems import NodeUnreachableError, NpudeckError
 from backend.state.question_times import DETAILS
 from backend.translation import _
@@ -78,8 +80,10 @@ async def examine(
     detailed = record.judged(answer, around(clock.now()))
     if deep or any(finding.rule == "health_word" for finding in detailed.findings):
         limit_s = deep_timeout_s if deep else timeout_s
-        await _ask_details(transport, node, record, DETAILS if deep else CODES, limit_s, clock)
-        detailed = record.judged(answer, around(clock.now()))
+        kinds = DETAILS if deep else CODES
+        frames, why = await _ask_details(transport, node, record, kinds, limit_s, clock)
+        missed = dict.fromkeys(kinds, why) if why else unanswered(kinds, frames, len(answer.devices))
+        detailed = replace(record.judged(answer, around(clock.now())), not_answered=missed)
     return answer, detailed
 
 
@@ -90,15 +94,19 @@ async def _ask_details(
     kinds: Mapping[str, int],
     timeout_s: float,
     clock: Clock,
-) -> None:
-    """Take whatever comes. A node that is silent here has answered the first question: it only says less."""
+) -> tuple[list[tuple[FrameHeader, str]], str]:
+    """Take whatever comes, and answer it; the reason why nothing came, or "".
+
+    A node that is silent here has answered the first question: it only says less.
+    """
     try:
         done = await transport.run(node, probe_argv(_script(), 0, 1, kinds), timeout_s=timeout_s)
-    except NpudeckError:
-        return
-    for header, said in parse_frames(done.stdout):
-        if header.kind != "info":
-            record.take(header, said, clock.now())
+    except NpudeckError as error:
+        return [], reason_of(error)
+    frames = [frame for frame in parse_frames(done.stdout) if frame[0].kind != "info"]
+    for header, said in frames:
+        record.take(header, said, clock.now())
+    return frames, ""
 
 
 def _nothing_special(node: Node) -> Circumstanced:

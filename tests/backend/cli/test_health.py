@@ -11,7 +11,15 @@ import pytest
 
 from backend.cli import health_rounds
 from backend.cli.health_findings import lines
-from backend.cli.health_report import advice, exit_code, fleet_of, summary, to_json, to_rows
+from backend.cli.health_report import (
+    advice,
+    exit_code,
+    fleet_of,
+    not_answered_lines,
+    summary,
+    to_json,
+    to_rows,
+)
 from backend.cli.main import main
 from backend.events import (
     DeviceReading,
@@ -25,6 +33,7 @@ from backend.events import (
     ProcessReading,
 )
 from backend.inventory import Inventory, Node
+from backend.probes.probe_plan import CODES
 from backend.state.fleet_state import FleetState
 
 WELL = DeviceReading(0, 0, None, "910B3", "OK", 90.2, 45, 0, 0, "0000:C1:00.0", 12, 0, 0, 3400, 65536)
@@ -134,8 +143,9 @@ def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def observe_once(transport: Any, node: Node, timeout_s: float, clock: Any) -> Event:
         return answers[node.name]
 
-    async def nothing_more(*arguments: Any) -> None:
+    async def nothing_more(*arguments: Any) -> tuple[list[Any], str]:
         """The nodes print a row and no more."""
+        return [], "" if arguments[3] is CODES else "cut off"
 
     monkeypatch.setattr("backend.probes.probe_worker.observe_once", observe_once)
     monkeypatch.setattr("backend.probes.probe_worker._ask_details", nothing_more)
@@ -242,6 +252,42 @@ def test_an_old_trouble_has_its_date() -> None:
 def test_findings_decide_the_exit_code() -> None:
     assert exit_code(with_findings()) == 1
     assert exit_code(fleet(seen("n01", WELL, SECOND), names=("n01",)), (DIFFERS,)) == 1
+
+
+MISSED = {"link": "hccn_tool: not found", "ecc": "no rights\x1b", "optical": "hccn_tool: not found"}
+
+
+def with_missed() -> FleetState:
+    """Two nodes that are well as far as anybody knows."""
+    state = fleet(*(seen(name, WELL, SECOND) for name in ("n01", "n02")), names=("n01", "n02"))
+    state.apply(NodeDetailed(name, 5.0, (), None, (), MISSED) for name in ("n01", "n02"))
+    return state
+
+
+def test_what_was_not_answered_is_said_and_is_not_well() -> None:
+    assert not_answered_lines(with_missed()) == [
+        "not answered: link, optical on n[01-02] (hccn_tool: not found)",
+        "not answered: ecc on n[01-02] (no rights\u241b)",
+    ]
+    assert exit_code(with_missed()) == 1
+    value = json.loads(json.dumps(to_json("lab", 5.0, with_missed())))
+    assert value["not_answered"][0] == {
+        "kinds": ["link", "optical"],
+        "nodes": ["n01", "n02"],
+        "why": "hccn_tool: not found",
+    }
+    assert to_json("lab", 5.0, with_findings())["not_answered"] == []
+
+
+def test_deep_questions_without_an_answer_are_said(
+    scripted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*scripted, "n01"]) == 0
+    assert "not answered" not in capsys.readouterr().out
+    assert main([*scripted, "n01", "--deep"]) == 1
+    out = capsys.readouterr().out
+    assert "not answered: health, link, host, " in out
+    assert " on n01 (cut off)" in out
 
 
 def test_command_says_the_reasons(scripted: list[str], capsys: pytest.CaptureFixture[str]) -> None:

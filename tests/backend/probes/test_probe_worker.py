@@ -262,6 +262,19 @@ async def test_a_card_that_is_well_is_asked_no_more_unless_deeply(here: Here, tm
     assert detailed.host.cpus
 
 
+async def test_deep_questions_that_nothing_answers_are_named(here: Here, tmp_path: Path) -> None:
+    """A table that is well, and tools that say nothing more."""
+    talking(tmp_path, "OK")
+    node = Node("n01", "n01", "n01", 1, "/w")
+    _seen, detailed = await examine(here, node, deep=True)
+    assert detailed is not None
+    assert detailed.not_answered["link"] == "hccn_tool: not found"
+    assert "host" not in detailed.not_answered
+    _seen, detailed = await examine(here, node)
+    assert detailed is not None
+    assert detailed.not_answered == {}
+
+
 async def test_a_node_that_is_silent_is_not_judged(here: Here, tmp_path: Path) -> None:
     tool(tmp_path, "exit 127")
     seen, detailed = await examine(here, NODE)
