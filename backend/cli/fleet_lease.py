@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
+import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from backend.translation import _
 _BY_HAND = "by-hand"
 _DEADLINE_S = 30.0
 _Action = Callable[[Transport, Node], Awaitable[tuple[Lease, ...]]]
+_Undo = Callable[[Transport], Awaitable[None]]
 
 
 def register(commands: Commands) -> None:
@@ -85,27 +87,37 @@ def _leases(arguments: argparse.Namespace) -> int:
 
 
 def _hold(arguments: argparse.Namespace) -> int:
-    """Exit code 6 when somebody else holds some of it; other nodes are held all the same."""
-    from backend.cli.diagnostics import say
-    from backend.fleet.leases import acquire, leases_of
+    """Exit code 6 when somebody else holds some of it; other nodes are held all the same.
+
+    Interrupted (SIGINT, SIGTERM), it gives back what it took, or says where it could not.
+    """
+    from backend.fleet.hold_worker import Holding
 
     inventory = open_fleet(arguments)
-    owner = _owner(arguments, inventory)
+    owner = replace(_owner(arguments, inventory), ttl_s=arguments.span_s)
+    holding = Holding(owner, arguments.npus, steal=arguments.steal)
 
     async def hold(transport: Transport, node: Node) -> tuple[Lease, ...]:
         if arguments.npus and max(arguments.npus) >= node.npus:
             what = _("{node} has the NPUs 0 to {last}").format(node=node.name, last=node.npus - 1)
             raise UsageError.because(what, field="--npus")
-        timed = replace(owner, ttl_s=arguments.span_s)
-        await acquire(transport, node, timed, arguments.npus, steal=arguments.steal)
-        return await leases_of(transport, node, owner.place)
+        return await holding.hold(transport, node)
 
-    try:
-        return _everywhere(arguments, inventory, hold)
-    except KeyboardInterrupt:
-        # the nodes that had answered by then are held
-        say(_("some of the nodes may be held now: npudeck fleet release gives them back"))
-        raise
+    async def undo(transport: Transport) -> None:
+        _say_given_back(*await holding.give_back(transport))
+
+    return _everywhere(arguments, inventory, hold, undo)
+
+
+def _say_given_back(back: Sequence[str], kept: dict[str, str]) -> None:
+    from backend.cli.diagnostics import say
+    from backend.fleet.node_sets import folded
+
+    if back:
+        say(_("given back: {names}").format(names=folded(back)))
+    for name, why in kept.items():
+        words = _("{node} may be held still ({why}): npudeck fleet release {node} gives it back")
+        say(words.format(node=name, why=why))
 
 
 def _release(arguments: argparse.Namespace) -> int:
@@ -154,11 +166,13 @@ def _owner(arguments: argparse.Namespace, inventory: Inventory) -> LeaseOwner:
     return LeaseOwner(key, who, time.time(), place, arguments.reason)
 
 
-def _everywhere(arguments: argparse.Namespace, inventory: Inventory, action: _Action) -> int:
+def _everywhere(
+    arguments: argparse.Namespace, inventory: Inventory, action: _Action, undo: _Undo | None = None
+) -> int:
     from backend.cli.output import print_json
 
     nodes = nodes_of(chosen_names(arguments.nodes, inventory), inventory)
-    answers = asyncio.run(_ask(inventory, nodes, action))
+    answers = asyncio.run(_ask(inventory, nodes, action, undo))
     errors = [answer for answer in answers.values() if isinstance(answer, NpudeckError)]
     if arguments.json:
         print_json({"nodes": [_json(name, answer) for name, answer in answers.items()]})
@@ -168,16 +182,38 @@ def _everywhere(arguments: argparse.Namespace, inventory: Inventory, action: _Ac
 
 
 async def _ask(
-    inventory: Inventory, nodes: Sequence[Node], action: _Action
+    inventory: Inventory, nodes: Sequence[Node], action: _Action, undo: _Undo | None
 ) -> dict[str, tuple[Lease, ...] | NpudeckError]:
     from backend.fleet.connect_client import connect_inside
     from backend.fleet.fan_out import fan_out
 
     transport = connect_inside(inventory)
+    ended_by: list[int] = []
+    if undo is not None:
+        _cancel_at_the_term_signal(ended_by)
     try:
         return await fan_out(nodes, lambda node: action(transport, node), deadline_s=_DEADLINE_S)
+    except asyncio.CancelledError:
+        if undo is not None:
+            await undo(transport)
+        if ended_by:
+            raise SystemExit(128 + ended_by[0]) from None
+        raise
     finally:
         await transport.close()
+
+
+def _cancel_at_the_term_signal(ended_by: list[int]) -> None:
+    """As asyncio does it for SIGINT; the second SIGTERM ends the process as it does by default."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def end() -> None:
+        loop.remove_signal_handler(signal.SIGTERM)
+        ended_by.append(signal.SIGTERM)
+        if task is not None:
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, end)
 
 
 def _print(answers: dict[str, tuple[Lease, ...] | NpudeckError]) -> None:

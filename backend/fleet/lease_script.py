@@ -127,12 +127,15 @@ done
 """
 )
 
+# all of the run's, or of these only the NPUs that are named
 DROP = (
     _COMMON
     + """
+wanted=" $* "
 for there in "$root"/leases/*; do
     [ -e "$there" ] || continue
     name=${there##*/}
+    case "$wanted" in "  "|*" $name "*) ;; *) continue ;; esac
     load "$name"
     if [ "$was_run" = "$run" ] || [ "$steal" = yes ]; then
         [ "$was_run" = "$run" ] || note dropped "$name"

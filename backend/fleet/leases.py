@@ -110,10 +110,20 @@ async def keep(
         await asyncio.gather(*(one(node) for node in list(held)))
 
 
-async def release(transport: Transport, node: Node, run_key: str, *, timeout_s: float = 15.0) -> bool:
-    """Give the node back; True when this run held some of it. Leases of other runs are left alone."""
+async def release(
+    transport: Transport,
+    node: Node,
+    run_key: str,
+    devices: Sequence[str] = (),
+    *,
+    timeout_s: float = 15.0,
+) -> bool:
+    """Give the node back, or only `devices` as its leases name them; True when this run held some of it.
+
+    Leases of other runs are left alone.
+    """
     owner = LeaseOwner(run_key, "", 0)
-    answer = await _ask(transport, node, DROP, owner, (), False, timeout_s)
+    answer = await _ask(transport, node, DROP, owner, devices, False, timeout_s)
     return bool(answer.said("dropped"))
 
 

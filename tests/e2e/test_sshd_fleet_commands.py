@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
@@ -416,6 +417,37 @@ def test_held_by_hand(fleet: SshdFleet, ask: Ask, say: Any) -> None:
     assert ask("fleet", "release", "n01")[1]["nodes"][0]["leases"][0]["run"] == "r9-cccccc"
     assert ask("fleet", "release", "n01", "--steal", "--reason", "bob agrees")[1]["nodes"][0]["leases"] == []
     assert "r9-cccccc of bob@elsewhere, held; bob agrees" in (lease.parents[1] / "leases.log").read_text()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_hold_gives_back_what_it_took(
+    fleet: SshdFleet, ask: Ask, number: signal.Signals, code: int
+) -> None:
+    assert ask("fleet", "hold", "n01", "--npus", "0")[0] == 0
+    # made there by the first question to a node
+    ask("fleet", "leases", "n03")
+    folders = [host.folder / "work" / ".npudeck" for host in fleet.hosts[:3]]
+    words = ["fleet", "hold", "n[01-03]", "--npus", "0-1"]
+    with (folders[2] / "leases.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "backend.cli", *words],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 30
+        while not all((folder / "leases" / "1").exists() for folder in folders[:2]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _out, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert err.splitlines()[0] == "given back: n[01-02]"
+    left = ask("fleet", "leases", "n[01-03]")[1]["nodes"]
+    assert [[lease["npu"] for lease in node["leases"]] for node in left] == [["0"], [], []]
+    assert ask("fleet", "release", "n01")[0] == 0
 
 
 def alive(argv: list[str]) -> bool:

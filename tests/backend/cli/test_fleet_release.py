@@ -71,15 +71,3 @@ def test_a_file_that_cannot_be_read_says_no_time(
     held.append(lease("?", "broken", 0.0))
     assert main(["fleet", "leases", "n01"]) == 0
     assert "1970" not in capsys.readouterr().out
-
-
-def test_an_interrupted_hold_says_that_some_may_be_held(
-    held: list[Lease], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async def acquire(*_words: object, **_more: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(leases, "acquire", acquire)
-    assert main(["fleet", "hold", "n01"]) == 130
-    assert not held
-    assert "npudeck fleet release" in capsys.readouterr().err
