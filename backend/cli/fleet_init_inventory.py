@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from backend.fleet.hosts_files import read_hostfile, read_ssh_config
-from backend.fleet.hosts_parse import Found
+from backend.fleet.hosts_parse import LINES, Found
 from backend.fleet.node_sets import expand, node_names
 from backend.inventory import Inventory, Node, SshOptions
 from backend.problems import InputError, UsageError
@@ -54,14 +54,16 @@ def _found(arguments: argparse.Namespace) -> list[Found]:
     if not (arguments.hostfile or arguments.ssh_config):
         return [Found(name, name) for name in _typed(wanted)]
     hosts = read_hostfile(arguments.hostfile) if arguments.hostfile else read_ssh_config(arguments.ssh_config)
+    source = _("standard input") if arguments.hostfile == "-" else arguments.hostfile or arguments.ssh_config
     if not hosts:
         raise InputError.because(
-            _("{path} names no host").format(path=arguments.hostfile or arguments.ssh_config),
+            _("{path} names no host").format(path=source),
             "" if arguments.hostfile else _("`Host` lines with patterns such as * stand for no host"),
+            LINES if arguments.hostfile else _("name the nodes: npudeck fleet init 'n[01-64]'"),
         )
     if not wanted:
         return hosts
-    known = Inventory("", tuple(Node(host.name, host.host, "", 1, "/") for host in hosts), "/")
+    known = Inventory("", tuple(Node(host.name, host.host, "", 1, "/") for host in hosts), "/", path=source)
     by_name = {host.name: host for host in hosts}
     return [by_name[name] for name in node_names(wanted, known)]
 

@@ -229,6 +229,8 @@ def _print(answers: dict[str, tuple[Lease, ...] | NpudeckError]) -> None:
             rows.append((name, "-", _("free"), "-", "-", "-"))
         else:
             rows += [(name, *_row(lease)) for lease in answer]
+    if not rows:
+        return
     columns = (_("NODE"), _("NPU"), _("STATE"), _("RUN"), _("SINCE"), _("REMARK"))
     print_table(columns, [tuple(map(printable, row)) for row in rows])
 

@@ -47,7 +47,10 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError.because(
-            _("{path} cannot be read: {error}").format(path=path, error=error.strerror)
+            _("{path} cannot be read: {error}").format(path=path, error=error.strerror),
+            fix=_("name a file that is there and that you may read"),
         ) from error
     except UnicodeDecodeError as error:
-        raise InputError.because(_("{path} is not UTF-8 text").format(path=path)) from error
+        raise InputError.because(
+            _("{path} is not UTF-8 text").format(path=path), fix=_("save it as UTF-8")
+        ) from error

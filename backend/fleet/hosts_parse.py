@@ -12,6 +12,7 @@ from backend.problems import InputError, Problem, Severity
 from backend.translation import _
 
 _SLOTS = re.compile(r"slots\s*=\s*(\d+)", re.IGNORECASE)
+LINES = _("write one host or node set a line: n01, n[01-64], n01 slots=8, n01:8 or 10.0.0.1 n01")
 _PATTERN = re.compile(r"[*?!]")
 
 
@@ -38,7 +39,7 @@ def parse_hostfile(text: str, path: str) -> list[Found]:
             hosts = list(_of_line(words))
         except ValueError as error:
             what = _("{text!r} is not a host").format(text=words[0])
-            problems.append(Problem(f"{path}:{number}", Severity.ERROR, what, str(error)))
+            problems.append(Problem(f"{path}:{number}", Severity.ERROR, what, str(error), LINES))
             continue
         for host in hosts:
             found.setdefault(host.name, host)

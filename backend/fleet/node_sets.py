@@ -168,11 +168,13 @@ def _unknown(kind: str, name: str, known: list[str], inventory: Inventory) -> Pr
     close = nearest(name, known)
     what = _("there is no group {name!r}") if kind == "group" else _("there is no node {name!r}")
     where = inventory.path or inventory.name
+    # a list of hosts that is to become an inventory has no name yet
+    why = _("the inventory {where} has {count}") if inventory.name else _("{where} has {count}")
     return Problem(
         "nodes",
         Severity.ERROR,
         what.format(name=name),
-        _("the inventory {where} has {count}").format(where=where, count=_listed(known)),
+        why.format(where=where, count=_listed(known)),
         _("did you mean {name!r}?").format(name=close) if close else "",
         close,
     )

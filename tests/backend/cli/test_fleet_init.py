@@ -150,3 +150,24 @@ def test_answers_that_end_write_nothing(monkeypatch: pytest.MonkeyPatch, here: P
     # with --json nobody is asked, terminal or not
     monkeypatch.setattr("sys.stdin", Typist("n1\n"))
     assert main(["fleet", "init", "--json"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "why", "fix"),
+    [
+        (b"n1\n", "hosts has n1", ""),
+        (b"n[1\n", 'missing bracket: "n[1"', "n01 slots=8"),
+        (b"\xff\xfe\n", "", "UTF-8"),
+        (b"# none\n", "", "n[01-64]"),
+        (None, "", "read"),
+    ],
+)
+def test_what_is_wrong_with_a_host_file_and_what_to_do(
+    here: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, why: str, fix: str
+) -> None:
+    if content is not None:
+        (here / "hosts").write_bytes(content)
+    assert main(["fleet", "init", "--hostfile", "hosts", "x9", "--json"]) == 3
+    said = problem(capsys)
+    assert said["why"] == why
+    assert fix in said["fix"]

@@ -71,3 +71,11 @@ def test_a_file_that_cannot_be_read_says_no_time(
     held.append(lease("?", "broken", 0.0))
     assert main(["fleet", "leases", "n01"]) == 0
     assert "1970" not in capsys.readouterr().out
+
+
+def test_no_table_where_no_node_has_an_answer(held: list[Lease], capsys: pytest.CaptureFixture[str]) -> None:
+    assert not held
+    assert main(["fleet", "hold", "n01", "--npus", "99"]) == 2
+    answer = capsys.readouterr()
+    assert answer.out == ""
+    assert "n01 has the NPUs 0 to 7" in answer.err
