@@ -62,7 +62,7 @@ def _hccn(argv: Sequence[str], count: int) -> int:
         return 1
     fault = faults_of(os.environ["DEMO_FAULTS"]).get(int(number))
     text = hccn_text(argv[2].lstrip("-"), int(number), link_up=fault is None or fault.link_up)
-    sys.stdout.write(text or f"hccn_tool: {argv[2]} is not supported.\n")
+    sys.stdout.write(text or f"This device does not support querying {argv[2][1:]}.\n")
     return 0 if text else 1
 
 
