@@ -398,6 +398,22 @@ def test_a_shell_that_runs_nothing(fleet: SshdFleet, ask: Ask, shell: str) -> No
         )
 
 
+@pytest.mark.parametrize("end", ["exit 1", "exit 0"])
+def test_every_command_blames_such_a_shell_in_the_same_words(
+    fleet: SshdFleet, ask: Ask, tmp_path: Path, end: str
+) -> None:
+    (tmp_path / "data.json").write_text("[]")
+    for _turn in behind(fleet, fleet.hosts[1], f"echo 'This account is not available.'; {end}"):
+        said = [
+            ask("fleet", "run", "n02", "--", "true")[1]["nodes"][0]["problems"],
+            ask("fleet", "show", "n02")[1]["problems"],
+            ask("fleet", "leases", "n02")[1]["nodes"][0]["problems"],
+            ask("fleet", "push", "data", str(tmp_path / "data.json"), "--nodes", "n02")[1]["problems"],
+        ]
+    words = "the login shell runs no commands: This account is not available."
+    assert [[problem["what"] for problem in problems] for problems in said] == [[words]] * 4
+
+
 # ---- leases
 
 
