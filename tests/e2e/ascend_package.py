@@ -1,4 +1,4 @@
-"""A package laid out as the guide's, small and made up, with an install.sh that really clones and installs."""
+"""A package laid out as the guide's, small and made up; its install.sh really clones and installs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ SOURCES = ("Megatron-LM", "MindSpeed", "ModelLink")
 URL = "https://git.invalid/ascend"
 
 # the shape of the guide's: packages by pip, three repositories by git, into the code's folder
-INSTALL = "#!/bin/sh\nset -e\necho installing >&2\necho run >>../../installs\n" + "".join(
-    f"[ -d {name} ] || git clone -q {URL}/{name}.git {name}\n" for name in SOURCES
-) + 'echo "$PIP_NO_INDEX $PIP_FIND_LINKS" >pip-settings\n'
+INSTALL = (
+    "#!/bin/sh\nset -e\necho installing >&2\necho run >>../../installs\n"
+    + "".join(f"[ -d {name} ] || git clone -q {URL}/{name}.git {name}\n" for name in SOURCES)
+    + 'echo "$PIP_NO_INDEX $PIP_FIND_LINKS" >pip-settings\n'
+)
 
 
 def llm_package(version: str = "6.3.907", **changed: str) -> bytes:
@@ -22,7 +24,9 @@ def llm_package(version: str = "6.3.907", **changed: str) -> bytes:
         "llm_train/AscendSpeed/ascendcloud_patch/patch.py": f"VERSION = {version!r}\n",
         "llm_train/AscendSpeed/scripts/install.sh": INSTALL,
         "llm_train/AscendSpeed/scripts/dev_pipeline.sh": "#!/bin/sh\n",
-        "llm_train/AscendSpeed/scripts/llama2/0_pl_pretrain_70b.sh": f"#!/bin/sh\nexport SN=1200 # {version}\n",
+        "llm_train/AscendSpeed/scripts/llama2/0_pl_pretrain_70b.sh": (
+            f"#!/bin/sh\nexport SN=1200 # {version}\n"
+        ),
         "llm_train/AscendSpeed/scripts/qwen/0_pl_sft_7b.sh": "#!/bin/sh\n",
         "llm_inference/readme.txt": "inference\n",
     }
