@@ -250,11 +250,15 @@ class NodeObserved:
 
 @dataclass(frozen=True, slots=True)
 class NodeNotReached:
-    """A node did not answer within its deadline, or refused. Says nothing about what runs there."""
+    """A node did not answer within its deadline, or refused. Says nothing about what runs there.
+
+    `answered`: the node itself answered, its npu-smi did not.
+    """
 
     node: str
     at: float
     reason: str
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

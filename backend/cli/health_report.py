@@ -26,7 +26,7 @@ def fleet_of(inventory: Inventory, names: tuple[str, ...]) -> FleetState:
 def exit_code(fleet: FleetState, differences: tuple[Finding, ...] = ()) -> int:
     """4: a node was not reached; 1: something is wrong, unknown, differs or was not answered; 0: all well."""
     views = fleet.nodes.values()
-    if any(not view.reachable for view in views):
+    if _not_reached(fleet):
         return 4
     wrong = any(view.level is not Level.WELL or view.findings for view in views)
     return int(bool(wrong or differences or not_answered(fleet)))
@@ -34,8 +34,7 @@ def exit_code(fleet: FleetState, differences: tuple[Finding, ...] = ()) -> int:
 
 def to_json(name: str, at: float, fleet: FleetState, differences: tuple[Finding, ...] = ()) -> dict[str, Any]:
     """`at`: UTC epoch seconds. Nodes in the order asked for; the fleet's `findings` say what differs."""
-    unreachable = sum(not view.reachable for view in fleet.nodes.values())
-    counts = asdict(fleet.counts()) | {"unreachable": unreachable}
+    counts = asdict(fleet.counts()) | {"unreachable": len(_not_reached(fleet))}
     nodes = [_node_json(view) for view in fleet.nodes.values()]
     return {
         "fleet": name,
@@ -69,11 +68,12 @@ def to_rows(fleet: FleetState) -> list[tuple[str, ...]]:
 
 
 def _rows(view: NodeView) -> list[tuple[int, tuple[str, ...]]]:
-    """Rows with their urgency. A node that is not reached is one row: nothing is known of it."""
+    """Rows with their urgency. A node without a table is one row: nothing is known of it."""
     if not view.reachable:
         # what a node said in place of an answer stands in it
         reason = visible(" ".join(view.reason.splitlines())) or _("not asked yet")
-        return [(-Level.UNKNOWN, (view.name, *"-" * 3, _("unreachable"), *"-" * 5, reason))]
+        word = _("no table") if view.answered else _("unreachable")
+        return [(-Level.UNKNOWN, (view.name, *"-" * 3, word, *"-" * 5, reason))]
     verdicts = view.verdicts()
     rows = [
         (-verdict.level, _device_row(view, device, verdict))
@@ -124,8 +124,16 @@ def summary(fleet: FleetState) -> str:
     said = _("{well} well, {warning} warning, {alarm} alarm, {critical} critical, {unknown} unknown")
     text = f"{nodes}, {npus}: {said}"
     line = text.format(**asdict(counts))
-    silent = [view.name for view in fleet.nodes.values() if not view.reachable]
-    return line + (_("; not reached: {names}").format(names=folded(silent)) if silent else "")
+    if failing := [view.name for view in fleet.nodes.values() if view.answered]:
+        line += _("; npu-smi failed: {names}").format(names=folded(failing))
+    if silent := _not_reached(fleet):
+        line += _("; not reached: {names}").format(names=folded(silent))
+    return line
+
+
+def _not_reached(fleet: FleetState) -> list[str]:
+    """The nodes that did not answer at all."""
+    return [view.name for view in fleet.nodes.values() if not view.reachable and not view.answered]
 
 
 def not_answered(fleet: FleetState) -> list[dict[str, Any]]:
@@ -149,7 +157,7 @@ def not_answered_lines(fleet: FleetState) -> list[str]:
 
 
 def advice(fleet: FleetState) -> str:
-    """What to do about nodes that are not reached, or ""."""
+    """What to do about nodes that print no table, or ""."""
     silent = [view.name for view in fleet.nodes.values() if not view.reachable]
     if not silent:
         return ""
@@ -160,7 +168,7 @@ def _node_json(view: NodeView) -> dict[str, Any]:
     devices = zip(view.devices, view.verdicts(), strict=False) if view.reachable else ()
     return {
         "name": view.name,
-        "state": "ok" if view.reachable else "unreachable",
+        "state": "ok" if view.reachable else "no table" if view.answered else "unreachable",
         "reason": view.reason,
         "took_ms": None if view.took_ms is None else round(view.took_ms, 1),
         "tool_version": view.tool_version,

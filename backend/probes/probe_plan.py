@@ -114,10 +114,11 @@ def judge_answer(
     A table without devices is an answer; no table is none.
     """
     if exit_code != 0:
-        return NodeNotReached(node, at, _failure(exit_code, said))
+        return NodeNotReached(node, at, _failure(exit_code, said), answered=True)
     info = parse(said)
     if not info.devices and info.tool_version is None:
-        return NodeNotReached(node, at, _("npu-smi printed no table: {line}").format(line=_last_line(said)))
+        reason = _("npu-smi printed no table: {line}").format(line=_last_line(said))
+        return NodeNotReached(node, at, reason, answered=True)
     return NodeObserved(node, at, info.tool_version, info.devices, info.processes, took_ms)
 
 
@@ -130,6 +131,8 @@ def _failure(exit_code: int, said: str) -> str:
         return _("npu-smi did not answer within 10 s")
     if exit_code == _CUT:
         return _("npu-smi printed more than 256 KiB: {line}").format(line=_last_line(said))
+    if exit_code not in _MEANINGS and not said.strip():
+        return _("npu-smi failed with exit code {code} and said nothing").format(code=exit_code)
     meaning = _MEANINGS.get(exit_code) or _last_line(said)
     return _("npu-smi failed with exit code {code}: {meaning}").format(code=exit_code, meaning=meaning)
 

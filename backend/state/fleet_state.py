@@ -27,6 +27,7 @@ class NodeView:
     """One node as last known. `devices` keep their last good reading while the node is silent.
 
     `observed_at` is the time of that reading (None: never), `unreachable_since` the first failure after it.
+    `answered`: at the last failure the node itself answered, its npu-smi did not.
     """
 
     name: str
@@ -39,6 +40,7 @@ class NodeView:
     reason: str = ""
     took_ms: float | None = None
     details: NodeDetailed | None = None
+    answered: bool = False
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -191,4 +193,4 @@ def _observed(before: NodeView, event: NodeObserved) -> NodeView:
 
 def _not_reached(before: NodeView, event: NodeNotReached) -> NodeView:
     since = before.unreachable_since if before.unreachable_since is not None else event.at
-    return replace(before, unreachable_since=since, reason=event.reason)
+    return replace(before, unreachable_since=since, reason=event.reason, answered=event.answered)

@@ -101,6 +101,23 @@ def test_summary_names_the_unreachable() -> None:
     )
 
 
+def test_a_node_whose_npu_smi_fails_was_reached() -> None:
+    state = fleet(
+        NodeNotReached("n01", 5.0, "npu-smi: not found", answered=True),
+        NodeNotReached("n02", 5.0, "no answer within 10 s"),
+        names=("n01", "n02"),
+    )
+    [failing, silent] = to_rows(state)
+    assert (failing[4], failing[-1]) == ("no table", "npu-smi: not found")
+    assert silent[4] == "unreachable"
+    assert summary(state).endswith("4 unknown; npu-smi failed: n01; not reached: n02")
+    assert advice(state) == "what keeps them: npudeck check --nodes 'n[01-02]'"
+    assert exit_code(state) == 4
+    value = to_json("lab", 5.0, state)
+    assert [node["state"] for node in value["nodes"]] == ["no table", "unreachable"]
+    assert value["counts"]["unreachable"] == 1
+
+
 @pytest.mark.parametrize(
     ("events", "code"),
     [
@@ -109,6 +126,7 @@ def test_summary_names_the_unreachable() -> None:
         ((seen("n01", WELL, replace(SECOND, health="UNKNOWN")),), 1),
         ((seen("n01", WELL),), 1),
         ((NodeNotReached("n01", 1.0, "x"),), 4),
+        ((NodeNotReached("n01", 1.0, "npu-smi: not found", answered=True),), 1),
         ((), 4),
     ],
 )

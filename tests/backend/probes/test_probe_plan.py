@@ -46,7 +46,7 @@ def test_argv_carries_the_script() -> None:
         (187, "DrvMngGetConsoleLogLevel failed. (ret=4)\n", "-8005"),
         (172, "dcmi module initialize failed. ret is -8020", "another container"),
         (1, "Failed to get card number.\n", "Failed to get card number."),
-        (137, "", "exit code 137: nothing"),
+        (137, "", "exit code 137 and said nothing"),
         (0, "", "printed no table: nothing"),
         (0, "command not supported\n", "command not supported"),
         (1, BANNER, "exit code 1"),
@@ -55,7 +55,7 @@ def test_argv_carries_the_script() -> None:
 def test_no_table_is_not_an_observation(code: int, said: str, reason: str) -> None:
     answer = judge_answer("n01", 5.0, 12.0, code, said)
     assert isinstance(answer, NodeNotReached)
-    assert (answer.node, answer.at) == ("n01", 5.0)
+    assert (answer.node, answer.at, answer.answered) == ("n01", 5.0, True)
     assert reason in answer.reason
 
 

@@ -146,7 +146,7 @@ async def test_once(here: Here, tmp_path: Path) -> None:
     assert 0 < seen.took_ms < 10_000
     tool(tmp_path, "echo broken; exit 9")
     failed = await observe_once(here, NODE, clock=clock)
-    assert failed == NodeNotReached("n01", 77.0, "npu-smi failed with exit code 9: broken")
+    assert failed == NodeNotReached("n01", 77.0, "npu-smi failed with exit code 9: broken", answered=True)
     here.fault = HostKeyError.because("the host key has changed", "it offers X", "find out why")  # type: ignore[assignment]
     assert await observe_once(here, NODE, clock=clock) == NodeNotReached(
         "n01", 77.0, "the host key has changed: it offers X"

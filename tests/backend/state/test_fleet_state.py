@@ -34,6 +34,17 @@ def test_silence_turns_good_news_into_unknown_and_keeps_the_last_reading() -> No
     assert state.nodes["n1"].unreachable_since is None
 
 
+def test_a_node_that_answers_without_its_npu_smi_is_not_well() -> None:
+    state = FleetState.of(FLEET)
+    state.apply([seen("n1", 1.0, DEVICE, DEVICE), NodeNotReached("n1", 5.0, "npu-smi: not found", True)])
+    view = state.nodes["n1"]
+    assert (view.reachable, view.answered, view.level) == (False, True, Level.UNKNOWN)
+    state.apply([NodeNotReached("n1", 9.0, "timed out")])
+    assert not state.nodes["n1"].answered
+    state.apply([seen("n1", 12.0, DEVICE, DEVICE)])
+    assert (state.nodes["n1"].reachable, state.nodes["n1"].answered) == (True, False)
+
+
 def test_a_missing_npu_is_an_alarm() -> None:
     state = FleetState.of(FLEET)
     state.apply([seen("n2", 1.0, DEVICE)])
