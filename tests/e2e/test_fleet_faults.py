@@ -25,8 +25,8 @@ ROOT = HERE.parents[1]
 REASON = why_not()
 INTERVAL_S = 1.0
 DEADLINE_S = 3.0
-# what a busy machine that runs eight of them may add
-SLACK_S = 2.0  # both processors may be busy with other tests
+# what a busy machine that runs eight of them, and other tests beside, may add
+SLACK_S = 2.0
 
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(REASON), reason=REASON)]
 
