@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from native_cases import rank_environment
+import pytest
+from native_cases import rank_environment, shard
 
 DEADLINE_S = 180.0  # takes 12 s alone; the machine may be busy
 
@@ -40,3 +41,18 @@ def run_layouts(folder: Path, jobs: dict[str, dict[str, Any]], processes: int = 
         for process in running:
             process.kill()
             process.wait()
+
+
+def assert_same_steps(
+    found: dict[str, Any], one: dict[str, Any], job: dict[str, Any], rank: int, *, gradient_bound: float
+) -> None:
+    """What a rank computed is its part of what one process did: losses and norms of the steps, and every
+    gradient of the first within `gradient_bound` of the largest of its tensor."""
+    tp, dp = job["tensor_parallel"], job["data_parallel"]
+    for step, expected in zip(found["steps"], one["steps"], strict=True):
+        assert step == pytest.approx(expected, rel=1e-5)
+    gradients = shard(one["gradients"], job, rank % tp, rank // (tp * dp), pad_with_last=False)
+    assert set(gradients) == set(found["gradients"])
+    for key, expected in gradients.items():
+        scale = expected.abs().max().item() + 1e-12
+        assert (found["gradients"][key] - expected).abs().max().item() < gradient_bound * scale, (rank, key)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from layout_runs import run_layouts
-from native_cases import shard, tiny_job, write_data
+from layout_runs import assert_same_steps, run_layouts
+from native_cases import tiny_job, write_data
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -55,17 +55,10 @@ def load(folder: Path, name: str, rank: int = 0) -> dict[str, Any]:
 def test_gradients_equal_one_process(name: str, results: tuple[Path, dict[str, dict[str, Any]]]) -> None:
     folder, jobs = results
     job, one = jobs[name], load(folder, name.partition("-")[0] + "-one")
-    tp, dp = job["tensor_parallel"], job["data_parallel"]
     for rank in range(job["npus_per_node"]):
         found = load(folder, name, rank)
         assert found["loss"] == pytest.approx(one["loss"], rel=1e-6)
-        for step, expected in zip(found["steps"], one["steps"], strict=True):
-            assert step == pytest.approx(expected, rel=1e-5)
-        gradients = shard(one["gradients"], job, rank % tp, rank // (tp * dp), pad_with_last=False)
-        assert set(gradients) == set(found["gradients"])
-        for key, expected in gradients.items():
-            scale = expected.abs().max().item() + 1e-12
-            assert (found["gradients"][key] - expected).abs().max().item() < 2e-6 * scale, (rank, key)
+        assert_same_steps(found, one, job, rank, gradient_bound=2e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

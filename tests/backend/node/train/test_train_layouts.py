@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from layout_runs import run_layouts
+from layout_runs import assert_same_steps, run_layouts
 from native_cases import shard, tiny_job, write_data
 
 torch = pytest.importorskip("torch")
@@ -50,18 +50,11 @@ def _one(folder: Path, name: str) -> dict[str, Any]:
 def test_layout_equals_one_process(name: str, results: tuple[Path, dict[str, dict[str, Any]]]) -> None:
     folder, jobs = results
     job, one = jobs[name], _one(folder, name)
-    tp, dp = job["tensor_parallel"], job["data_parallel"]
     for rank in range(job["npus_per_node"]):
         found = torch.load(folder / f"{name}-{rank}.pt")
         assert found["loss"] == pytest.approx(one["loss"], rel=1e-5)
         assert found["evaluated"] == pytest.approx(one["loss"], rel=1e-5)
-        for step, expected in zip(found["steps"], one["steps"], strict=True):
-            assert step == pytest.approx(expected, rel=1e-5)
-        gradients = shard(one["gradients"], job, rank % tp, rank // (tp * dp), pad_with_last=False)
-        assert set(gradients) == set(found["gradients"])
-        for key, expected in gradients.items():
-            scale = expected.abs().max().item() + 1e-12
-            assert (found["gradients"][key] - expected).abs().max().item() < 1e-5 * scale, (rank, key)
+        assert_same_steps(found, one, job, rank, gradient_bound=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if not name.endswith("one")])

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from layout_runs import run_layouts
-from native_cases import VOCAB, shard, tiny_job, whole_weights
+from layout_runs import assert_same_steps, run_layouts
+from native_cases import VOCAB, tiny_job, whole_weights
 from train_data_sets import write_instructions
 
 from backend.node.train.micro_batch import IGNORED
@@ -125,14 +125,7 @@ def computed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 def test_layouts_equal_one_process(name: str, computed: tuple[Path, dict[str, dict[str, Any]]]) -> None:
     folder, jobs = computed
     one, job = torch.load(folder / "one-0.pt"), jobs[name]
-    tp, dp = job["tensor_parallel"], job["data_parallel"]
     for rank in range(job["npus_per_node"]):
         found = torch.load(folder / f"{name}-{rank}.pt")
         assert found["loss"] == pytest.approx(one["loss"], rel=1e-6)
-        for step, expected in zip(found["steps"], one["steps"], strict=True):
-            assert step == pytest.approx(expected, rel=1e-5)
-        gradients = shard(one["gradients"], job, rank % tp, rank // (tp * dp), pad_with_last=False)
-        assert set(gradients) == set(found["gradients"])
-        for key, expected in gradients.items():
-            scale = expected.abs().max().item() + 1e-12
-            assert (found["gradients"][key] - expected).abs().max().item() < 5e-6 * scale, (rank, key)
+        assert_same_steps(found, one, job, rank, gradient_bound=5e-6)
