@@ -16,6 +16,7 @@ from backend.engines.stages import LaunchPlan, NodeCommand, Requirements, Site, 
 from backend.events import StageName
 from backend.fleet.node_code_files import load_node_code
 from backend.inventory import Inventory, Node
+from backend.node import durable
 from backend.node.train.lifeline import END_WITH_PARENT
 from backend.preflight.modules import SCRIPT, read_answer, too_old
 from backend.problems import InputError, LocalError, Problem, Severity
@@ -141,13 +142,9 @@ def write_files(run: LocalRun, command: NodeCommand) -> None:
     code = Path(run.site.code_directory(run.site.nodes[0]))
     if not (code / "node.zip").is_file():
         code.mkdir(parents=True, exist_ok=True)
-        _write_whole(code / "node.zip", load_node_code().files["node.zip"])
+        with durable.open_temporary(str(code / "node.zip")) as stream:
+            stream.write(load_node_code().files["node.zip"])
+        durable.publish(str(code / "node.zip"))
     for file in command.files:
         Path(file.path).parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(Path(file.path), file.text.encode())
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_bytes(content)
-    new.replace(path)
+        durable.write_whole(file.path, file.text)

@@ -16,7 +16,8 @@ from backend.translation import _
 def add_known_hosts(path: str, lines: Iterable[str]) -> int:
     """Add those that are not there yet; answers how many. Folder and file are made, for their owner alone.
 
-    Whoever reads at the same time sees the file before or after. Raises `LocalError`.
+    Whoever reads at the same time sees the file before or after. Raises `InputError` for what is no file (a
+    pipe would be waited for), `LocalError` when it cannot be written.
     """
     target = Path(path)
     if target.exists() and not target.is_file():
