@@ -186,6 +186,27 @@ def write_weights(folder: Path, job: dict[str, Any], whole: dict[str, Any]) -> N
     shards.publish(job["load_directory"], 1)
 
 
+def hugging_face_model(a: dict[str, Any]) -> Any:
+    """Llama or Qwen2 of transformers in the size of the `architecture`, with random weights."""
+    import transformers
+
+    kind = "Qwen2" if a["qkv_bias"] else "Llama"
+    config = getattr(transformers, kind + "Config")(
+        vocab_size=a["vocab"],
+        hidden_size=a["hidden"],
+        intermediate_size=a["ffn"],
+        num_hidden_layers=a["layers"],
+        num_attention_heads=a["heads"],
+        num_key_value_heads=a["kv_heads"],
+        rms_norm_eps=a["norm_eps"],
+        rope_theta=a["rope_theta"],
+        rope_parameters={"rope_type": "default", "rope_theta": a["rope_theta"]},
+        max_position_embeddings=a["max_position"],
+        tie_word_embeddings=a["tie_embeddings"],
+    )
+    return getattr(transformers, kind + "ForCausalLM")(config)
+
+
 def micro_batch(rows: Any) -> Any:
     """int64 [batch, seq + 1] as inputs and the tokens that follow them."""
     from backend.node.train.micro_batch import MicroBatch

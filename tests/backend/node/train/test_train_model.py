@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from native_cases import micro_batch, tiny_job, whole_weights
+from native_cases import hugging_face_model, micro_batch, tiny_job, whole_weights
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -39,21 +39,7 @@ def as_hugging_face(whole: dict[str, Any], a: dict[str, Any]) -> dict[str, Any]:
 
 
 def reference_model(a: dict[str, Any], whole: dict[str, Any]) -> Any:
-    kind = "Qwen2" if a["qkv_bias"] else "Llama"
-    config = getattr(transformers, kind + "Config")(
-        vocab_size=a["vocab"],
-        hidden_size=a["hidden"],
-        intermediate_size=a["ffn"],
-        num_hidden_layers=a["layers"],
-        num_attention_heads=a["heads"],
-        num_key_value_heads=a["kv_heads"],
-        rms_norm_eps=a["norm_eps"],
-        rope_theta=a["rope_theta"],
-        rope_parameters={"rope_type": "default", "rope_theta": a["rope_theta"]},
-        max_position_embeddings=a["max_position"],
-        tie_word_embeddings=a["tie_embeddings"],
-    )
-    model = getattr(transformers, kind + "ForCausalLM")(config)
+    model = hugging_face_model(a)
     model.load_state_dict(as_hugging_face(whole, a), strict=True)
     return model.float().eval()
 

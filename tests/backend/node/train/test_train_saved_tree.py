@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from native_cases import ROOT, start_launcher, tiny_job, write_data
+from native_cases import ROOT, hugging_face_model, start_launcher, tiny_job, write_data
 
 from backend.telemetry.training_log import parse_log
 
@@ -131,7 +131,7 @@ def test_the_tree_becomes_another_layout_and_a_hugging_face_model(trained: Train
         quiet,
     )
     assert verify_weights(str(trained.saved), whole["load_directory"], quiet)["equal"]
-    original = like(transformers, trained.job["architecture"])
+    original = like(trained.job["architecture"])
     original.save_pretrained(tmp_path / "original")
     to_hf.run(
         {
@@ -153,19 +153,6 @@ def test_the_tree_becomes_another_layout_and_a_hugging_face_model(trained: Train
         assert not torch.allclose(exported(tokens).logits, original(tokens).logits, atol=1e-2)
 
 
-def like(transformers: Any, a: dict[str, Any]) -> Any:
-    config = transformers.LlamaConfig(
-        vocab_size=a["vocab"],
-        hidden_size=a["hidden"],
-        intermediate_size=a["ffn"],
-        num_hidden_layers=a["layers"],
-        num_attention_heads=a["heads"],
-        num_key_value_heads=a["kv_heads"],
-        rms_norm_eps=a["norm_eps"],
-        rope_theta=a["rope_theta"],
-        rope_parameters={"rope_type": "default", "rope_theta": a["rope_theta"]},
-        max_position_embeddings=a["max_position"],
-        tie_word_embeddings=False,
-    )
+def like(a: dict[str, Any]) -> Any:
     torch.manual_seed(4)
-    return transformers.LlamaForCausalLM(config).float().eval()
+    return hugging_face_model(a).float().eval()
