@@ -124,6 +124,7 @@ class Machine:
             "PasswordAuthentication no",
             "PermitRootLogin prohibit-password",
             "PrintMotd no",
+            "Subsystem sftp internal-sftp",
             f'SetEnv "PATH={self.folder}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" '
             f'"DOCKER_HOST=unix://{self.folder}/docker.sock" "HOME={self.folder}"',
         ]
