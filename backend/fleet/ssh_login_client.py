@@ -21,6 +21,8 @@ from backend.fleet.ssh_errors_client import refused_key, translated
 from backend.inventory import SshOptions
 from backend.problems import NpudeckError
 
+# asyncssh prefers ChaCha20, which costs it five calls of the library for each packet where this one costs one
+FAST_CIPHER = "^aes128-gcm@openssh.com"
 KEEPALIVE_S = 5
 KEEPALIVE_COUNT = 3
 DEFAULT_KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
@@ -91,6 +93,8 @@ async def _attempt(target: Target, ssh: SshOptions, via: Via) -> asyncssh.SSHCli
         return clients[-1]
 
     keywords |= {"known_hosts": known, "client_factory": factory, "tunnel": await way(target, options, via)}
+    if not options.config.get("Ciphers"):
+        keywords["encryption_algs"] = FAST_CIPHER
     try:
         return await asyncssh.connect(**keywords)
     except asyncssh.HostKeyNotVerifiable as error:

@@ -12,9 +12,9 @@ from backend.probes.npu_smi_info import parse
 from backend.translation import _
 
 MAX_FRAME_BYTES = 1 << 19  # the largest published table is 20 kB; probe.sh cuts at 256 KiB
-_HEADER = re.compile(rb"npudeck-probe v=1 t=(\d{1,12}) rc=(\d{1,5}) n=(\d{1,12})\r?\n")
+_HEADER = re.compile(rb"npudeck-probe v=1 rc=(\d{1,5}) n=(\d{1,12})\r?\n")
 _DETAIL = re.compile(
-    rb"npudeck-probe v=2 t=(\d{1,12}) kind=([a-z_-]{1,30}) npu=([0-9.]{1,12}|-) chip=(\d{1,5}|-)"
+    rb"npudeck-probe v=2 kind=([a-z_-]{1,30}) npu=([0-9.]{1,12}|-) chip=(\d{1,5}|-)"
     rb" phy=(\d{1,5}|-|) rc=(\d{1,5}) n=(\d{1,12})\r?\n"
 )
 # a card that is not well by its row: its codes say why
@@ -31,13 +31,12 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class FrameHeader:
-    """`at`: epoch seconds on the node's clock; `exit_code` of the tool; `size` of what it said, in bytes.
+    """`exit_code` of the tool; `size` of what it said, in bytes.
 
     `kind` is "info" for the table of all cards. "pause" says nothing but that the next answer comes `pause_s`
     later. `chip_id` is None where the layout has none (950), `phy_id` is the chip's number for hccn_tool.
     """
 
-    at: int
     exit_code: int
     size: int
     kind: str = "info"
@@ -61,7 +60,7 @@ def probe_argv(
 def parse_header(line: bytes) -> FrameHeader | None:
     """None for anything else, such as a greeting that a login script prints."""
     match = _HEADER.fullmatch(line)
-    header = FrameHeader(int(match[1]), int(match[2]), int(match[3])) if match else _detail_header(line)
+    header = FrameHeader(int(match[1]), int(match[2])) if match else _detail_header(line)
     return None if header is None or header.size > MAX_FRAME_BYTES else header
 
 
@@ -69,10 +68,10 @@ def _detail_header(line: bytes) -> FrameHeader | None:
     match = _DETAIL.fullmatch(line)
     if match is None:
         return None
-    at, kind, npu, chip, phy, code, size = (part.decode("ascii") for part in match.groups())
+    kind, npu, chip, phy, code, size = (part.decode("ascii") for part in match.groups())
     if kind == "pause":
-        return FrameHeader(int(at), int(code), int(size), kind, pause_s=_seconds(npu))
-    return FrameHeader(int(at), int(code), int(size), kind, _number(npu), _number(chip), _number(phy))
+        return FrameHeader(int(code), int(size), kind, pause_s=_seconds(npu))
+    return FrameHeader(int(code), int(size), kind, _number(npu), _number(chip), _number(phy))
 
 
 def _number(text: str) -> int | None:

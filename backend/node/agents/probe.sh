@@ -1,8 +1,8 @@
 #!/bin/sh
 # Frames of what a node says:  probe.sh INTERVAL_S COUNT [KIND=EVERY_S …]    (COUNT 0: until stdin ends, which is
-# when ssh is gone). `npu-smi info` comes every INTERVAL_S, in frames of a line `npudeck-probe v=1 t=<epoch>
-# rc=<exit> n=<bytes>` and n bytes. Kinds that are named are asked for in the pauses, one question after another,
-# each kind at most every EVERY_S seconds: `npudeck-probe v=2 t=… kind=… npu=… chip=… phy=… rc=… n=…`.
+# when ssh is gone). `npu-smi info` comes every INTERVAL_S, in frames of a line `npudeck-probe v=1 rc=<exit>
+# n=<bytes>` and n bytes. Kinds that are named are asked for in the pauses, one question after another,
+# each kind at most every EVERY_S seconds: `npudeck-probe v=2 kind=… npu=… chip=… phy=… rc=… n=…`.
 # With COUNT 1 everything is asked for once.
 # Asks only (`info` and `-g` forms, files that everybody may read); changes nothing on the node. Needs POSIX sh
 # and head; `timeout` is used where there is one.
@@ -45,10 +45,8 @@ if ! command -v timeout >/dev/null; then
         [ $status -ne 137 ] || status=124
         return $status
     }
-elif timeout -k 1 1 true 2>/dev/null; then
-    limited() { timeout -k 2 "$@"; }
 else
-    limited() { timeout "$@"; }
+    limited() { timeout -k 2 "$@"; }
 fi
 
 # run SECONDS COMMAND: `said` is what it said, at most $most bytes, with one newline at its end; `code` is how it
@@ -74,11 +72,19 @@ run() {
 
 send() {
     # bytes, because LC_ALL is C
-    printf 'npudeck-probe %s t=%s %src=%s n=%s\n%s' "$1" "$(date +%s)" "$2" "$code" ${#said} "$said"
+    printf 'npudeck-probe %s %src=%s n=%s\n%s' "$1" "$2" "$code" ${#said} "$said"
 }
 
 frame() {
     run 10 npu-smi info
+    # an older timeout knows no -k and says so in place of the answer: a trial of its own, at every question of
+    # every node, would cost more than the table does
+    case $code$said in
+    1*BusyBox*'Usage: timeout '*)
+        limited() { timeout "$@"; }
+        run 10 npu-smi info
+        ;;
+    esac
     send v=1 ''
 }
 

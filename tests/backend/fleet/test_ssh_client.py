@@ -12,6 +12,7 @@ from loopback_ssh import LoopbackHost
 
 from backend.fleet.ssh_client import SshTransport
 from backend.fleet.ssh_jumps_client import jump_target
+from backend.fleet.ssh_login_client import Target, login
 from backend.inventory import Node
 from backend.problems import HostKeyError, NodeError, NodeUnreachableError
 
@@ -123,6 +124,25 @@ async def test_config_names_the_host(host: LoopbackHost) -> None:
     node = Node("n09", "far", "far", 8, "/tmp")
     assert (await transport.run(node, ["true"])).ok
     await transport.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "taken"), [("", "aes128-gcm@openssh.com"), ("  Ciphers aes256-ctr,aes128-ctr\n", "aes256-ctr")]
+)
+async def test_the_cipher_is_the_quick_one_unless_the_config_chooses(
+    host: LoopbackHost, node: Node, said: str, taken: str
+) -> None:
+    config = host.directory / "ssh" / "config"
+    config.write_text(f"Host *\n{said}")
+    options = host.options(config=str(config))
+    connection = await login(Target("n01", node.host, node.port), options, no_jump)
+    assert connection.get_extra_info("send_cipher") == taken
+    connection.close()
+    await connection.wait_closed()
+
+
+async def no_jump(__: str) -> None:
+    return None
 
 
 async def test_wrong_key_says_who_and_with_what(host: LoopbackHost, node: Node) -> None:

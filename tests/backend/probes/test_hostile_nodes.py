@@ -69,10 +69,10 @@ async def test_what_is_no_table_is_not_taken_for_one(
 @pytest.mark.parametrize(
     "greeting",
     [
-        "echo Welcome; echo 'npudeck-probe v=1 t=x rc=0 n=3'",
+        "echo Welcome; echo 'npudeck-probe v=1 rc=x n=3'",
         "head -c 100000 /dev/urandom; echo",
         "printf 'no newline'",
-        "echo 'npudeck-probe v=1 t=1 rc=0 n=99999999'",
+        "echo 'npudeck-probe v=1 rc=0 n=99999999'",
     ],
 )
 async def test_a_greeting_stands_in_nobodys_way(here: Greeting, tmp_path: Path, greeting: str) -> None:

@@ -20,7 +20,7 @@ SEEN = NodeObserved("n1", 100.0, "24.1", (WELL, replace(WELL, npu_id=1)), (), 1.
 
 
 def frame(kind: str, npu: int = 0, chip: int | None = 0, code: int = 0) -> FrameHeader:
-    return FrameHeader(100, code, 0, kind, npu, chip, npu)
+    return FrameHeader(code, 0, kind, npu, chip, npu)
 
 
 def judged(record: NodeRecord, at: float = 100.0) -> NodeDetailed:
@@ -119,16 +119,16 @@ def test_histories_are_put_on_the_bastions_clock() -> None:
     assert judged(record).devices[0].changes == (LinkChange(10_000.0 - 43, False),)
     # a 950 prints no time of its own: the node's zone must do
     table = "link up count : 1\n| 0 | 1 | 5 | LINK_DOWN | Thu Jan 1 02:00:00 1970 |\n"
-    record.take(FrameHeader(1, 0, 0, "host"), "[zone]\n+0200\n", 0.0)
+    record.take(FrameHeader(0, 0, "host"), "[zone]\n+0200\n", 0.0)
     record.take(frame("link_stat", 1, None), table, 10_000.0)
     assert judged(record).devices[1].changes == (LinkChange(0.0, False, "1/5"),)
 
 
 def test_load_of_the_processors_between_two_answers() -> None:
     record = NodeRecord()
-    record.take(FrameHeader(1, 0, 0, "host"), "[stat]\ncpu  100 0 0 900 0 0 0 0\n", 0.0)
-    record.take(FrameHeader(1, 0, 0, "host"), "[stat]\ncpu  150 0 0 950 0 0 0 0\n", 0.0)
-    record.take(FrameHeader(1, 0, 0, "versions"), "[cann]\nversion=8.0.RC3\n", 0.0)
+    record.take(FrameHeader(0, 0, "host"), "[stat]\ncpu  100 0 0 900 0 0 0 0\n", 0.0)
+    record.take(FrameHeader(0, 0, "host"), "[stat]\ncpu  150 0 0 950 0 0 0 0\n", 0.0)
+    record.take(FrameHeader(0, 0, "versions"), "[cann]\nversion=8.0.RC3\n", 0.0)
     host = judged(record).host
     assert host is not None
     assert (host.cpu_pct, host.versions) == (50.0, {"cann": "8.0.RC3"})

@@ -114,7 +114,7 @@ def test_nothing_but_reading_forms_is_ever_run(node: dict[str, str]) -> None:
 def test_the_script_has_no_other_call_of_the_tools() -> None:
     """By its text: each line that runs one of the tools has a reading form."""
     code = [line.split("#")[0] for line in PROBE_SH.read_text().splitlines()]
-    calls = [line.strip() for line in code if re.search(r"\brun \d+ (npu-smi|hccn_tool)\b", line)]
+    calls = {line.strip() for line in code if re.search(r"\brun \d+ (npu-smi|hccn_tool)\b", line)}
     assert len(calls) == 6
     for call in calls:
         assert re.fullmatch(r"run \d+ (npu-smi info( .*)?|hccn_tool (-g .*|.* -g))", call), call

@@ -13,7 +13,7 @@ NOT_SUPPORTED = "This device does not support querying hccs.\n"
 def frame(
     kind: str, said: str, npu: int | None = 0, chip: int | None = 0, code: int = 0
 ) -> tuple[FrameHeader, str]:
-    return FrameHeader(100, code, len(said), kind, npu, chip, npu), said
+    return FrameHeader(code, len(said), kind, npu, chip, npu), said
 
 
 def test_a_kind_that_one_chip_answers_is_answered() -> None:
