@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fake_desk
+import made_fleets
 import pytest
 from conftest import OpenConsole
 from screen_text import screen_lines, screen_text, settled
@@ -47,7 +47,7 @@ def test_the_footer_fits_eighty_columns(screen: str) -> None:
 
 
 async def test_the_palette_runs_an_action(console: OpenConsole, wait) -> None:
-    async with console(fake_desk.demo_desk()) as (app, pilot):
+    async with console(made_fleets.demo_desk()) as (app, pilot):
         await pilot.press("colon")
         await pilot.press(*"measure")
         await wait(pilot, lambda: "Show health, HBM" in screen_text(app))
@@ -56,7 +56,7 @@ async def test_the_palette_runs_an_action(console: OpenConsole, wait) -> None:
 
 
 async def test_a_click_on_the_footer_and_on_a_tab(console: OpenConsole) -> None:
-    async with console(fake_desk.demo_desk()) as (app, pilot):
+    async with console(made_fleets.demo_desk()) as (app, pilot):
         await pilot.click("#tabs", offset=(12, 0))
         await settled(pilot)
         assert app.current_mode == RUNS
@@ -70,7 +70,7 @@ async def test_a_click_on_the_footer_and_on_a_tab(console: OpenConsole) -> None:
 
 
 async def test_q_leaves_and_closes_the_desk(console: OpenConsole) -> None:
-    desk = fake_desk.demo_desk()
+    desk = made_fleets.demo_desk()
     async with console(desk) as (_app, pilot):
         await pilot.press("q")
     assert desk.closed

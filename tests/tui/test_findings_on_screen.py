@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import fake_desk
+import made_fleets
 import pytest
 from conftest import OpenConsole
-from fake_desk import NOW, FakeDesk, details, device, host, observed
+from fake_desk import NOW, FakeDesk
+from made_fleets import details, device, host, observed
 from screen_text import screen_lines, screen_text, settled
 
 from backend.clock import SteppedClock
@@ -32,7 +34,7 @@ def test_every_level_has_a_mark_and_a_word_of_its_own() -> None:
 
 
 async def test_the_worst_is_told_at_once(console: OpenConsole) -> None:
-    async with console(fake_desk.ill_desk()) as (app, _pilot):
+    async with console(made_fleets.ill_desk()) as (app, _pilot):
         text = screen_text(app)
         assert "◆ 1 ✖ 2 ▲ 0 ? 1 ● 4" in text.splitlines()[0]
         assert "demo-2 · NPU 1" in text
@@ -43,7 +45,7 @@ async def test_the_worst_is_told_at_once(console: OpenConsole) -> None:
 
 
 async def test_n_goes_from_problem_to_problem(console: OpenConsole) -> None:
-    async with console(fake_desk.ill_desk()) as (app, pilot):
+    async with console(made_fleets.ill_desk()) as (app, pilot):
         seen = []
         for _ in range(4):
             await pilot.press("n")
@@ -55,7 +57,7 @@ async def test_n_goes_from_problem_to_problem(console: OpenConsole) -> None:
 
 
 async def test_the_list_says_it_all_and_leads_to_the_card(console: OpenConsole) -> None:
-    async with console(fake_desk.ill_desk()) as (app, pilot):
+    async with console(made_fleets.ill_desk()) as (app, pilot):
         await pilot.press("p")
         await settled(pilot)
         assert "fleet CANN 8.0.RC3" in screen_text(app)
@@ -67,14 +69,14 @@ async def test_the_list_says_it_all_and_leads_to_the_card(console: OpenConsole) 
 
 
 async def test_a_drained_node_is_marked_and_comes_after_the_others(console: OpenConsole) -> None:
-    async with console(fake_desk.ill_desk(), (160, 45)) as (app, _pilot):
+    async with console(made_fleets.ill_desk(), (160, 45)) as (app, _pilot):
         text = screen_text(app)
         assert "⊖ 1 drained" in text.splitlines()[0]
         assert "demo-1 ⊖" in text.splitlines()[7]
 
 
 async def test_the_page_of_a_node_tells_what_is_old(console: OpenConsole) -> None:
-    async with console(fake_desk.ill_desk(), (160, 60)) as (app, pilot):
+    async with console(made_fleets.ill_desk(), (160, 60)) as (app, pilot):
         await pilot.press("n", "n", "enter")
         await settled(pilot)
         text = screen_text(app)
@@ -88,7 +90,7 @@ async def test_the_page_of_a_node_tells_what_is_old(console: OpenConsole) -> Non
 
 
 async def test_a_node_that_fell_silent_says_what_was_wrong_before(console: OpenConsole) -> None:
-    desk = fake_desk.ill_desk()
+    desk = made_fleets.ill_desk()
     desk.apply(NodeNotReached("demo-2", NOW - 14, "ssh: connection timed out"))
     async with console(desk) as (app, pilot):
         while "demo-2 · NPU 1" not in screen_text(app):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import fake_desk
-from fake_desk import NOW, FakeDesk, device, observed
+import made_fleets
+from fake_desk import NOW, FakeDesk
+from made_fleets import device, observed
 
 from backend.events import Level
 from tui.fleet_board import FleetBoard, Measure
@@ -16,7 +18,7 @@ def _board(desk: FakeDesk) -> FleetBoard:
 
 
 def test_worst_first_and_well_nodes_fold() -> None:
-    rows = _board(fake_desk.big_desk()).rows(Measure.HEALTH, NOW, 8, False)
+    rows = _board(made_fleets.big_desk()).rows(Measure.HEALTH, NOW, 8, False)
     assert [row.node for row in rows[:4]] == ["n14", "n19", "n07", "n21"]
     assert len(rows) == 8
     assert rows[-1].folded == 32 - 7
@@ -24,16 +26,16 @@ def test_worst_first_and_well_nodes_fold() -> None:
 
 
 def test_nothing_that_is_ill_is_ever_folded() -> None:
-    rows = _board(fake_desk.big_desk()).rows(Measure.HEALTH, NOW, 2, False)
+    rows = _board(made_fleets.big_desk()).rows(Measure.HEALTH, NOW, 2, False)
     assert [row.level for row in rows[:-1]] == [Level.ALARM, Level.ALARM, Level.WARNING, Level.UNKNOWN]
 
 
 def test_unfolded_shows_every_node() -> None:
-    assert len(_board(fake_desk.big_desk()).rows(Measure.HEALTH, NOW, 8, True)) == 32
+    assert len(_board(made_fleets.big_desk()).rows(Measure.HEALTH, NOW, 8, True)) == 32
 
 
 def test_missing_and_unknown_are_not_well() -> None:
-    rows = {row.node: row for row in _board(fake_desk.big_desk()).rows(Measure.AICORE, NOW, 99, True)}
+    rows = {row.node: row for row in _board(made_fleets.big_desk()).rows(Measure.AICORE, NOW, 99, True)}
     assert (rows["n19"].cells[7].glyph, rows["n19"].cells[7].text) == ("✖", "gone")
     assert {cell.glyph for cell in rows["n21"].cells} == {"?"}
     assert rows["n21"].seen == "silent 14 s"
@@ -51,12 +53,12 @@ def test_a_measure_that_the_tool_does_not_print_is_a_dash() -> None:
 
 
 def test_counts_agree_with_the_state() -> None:
-    desk = fake_desk.big_desk()
+    desk = made_fleets.big_desk()
     assert _board(desk).counts() == desk.fleet.counts()
 
 
 def test_concerns_are_sentences_worst_first() -> None:
-    concerns = _board(fake_desk.big_desk()).concerns()
+    concerns = _board(made_fleets.big_desk()).concerns()
     assert [(c.node, c.level) for c in concerns] == [
         ("n14", Level.ALARM), ("n19", Level.ALARM), ("n07", Level.WARNING), ("n21", Level.UNKNOWN)
     ]  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import fake_desk
+import made_fleets
 from conftest import OpenConsole
-from fake_desk import NOW, device, observed
+from fake_desk import NOW
+from made_fleets import device, observed
 from screen_text import screen_lines, screen_text, settled
 
 from backend.events import NodeNotReached
@@ -12,12 +13,12 @@ from tui.widgets.heat_grid import HeatGrid
 
 
 async def test_the_cursor_begins_on_the_worst_npu(console: OpenConsole) -> None:
-    async with console(fake_desk.big_desk()) as (app, _pilot):
+    async with console(made_fleets.big_desk()) as (app, _pilot):
         assert "n14 · NPU 2" in screen_text(app)
 
 
 async def test_the_cursor_stays_on_its_node_when_the_order_changes(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk()
+    desk = made_fleets.demo_desk()
     async with console(desk) as (app, pilot):
         await pilot.press("end", "right")
         await settled(pilot)
@@ -30,7 +31,7 @@ async def test_the_cursor_stays_on_its_node_when_the_order_changes(console: Open
 
 
 async def test_only_changed_lines_are_drawn(console: OpenConsole, monkeypatch, wait) -> None:
-    desk = fake_desk.big_desk()
+    desk = made_fleets.big_desk()
     async with console(desk, (160, 45)) as (app, pilot):
         grid = app.screen.query_one(HeatGrid)
         drawn: list[int] = []
@@ -50,7 +51,7 @@ async def test_only_changed_lines_are_drawn(console: OpenConsole, monkeypatch, w
 
 
 async def test_fold_and_unfold(console: OpenConsole) -> None:
-    async with console(fake_desk.big_desk()) as (app, pilot):
+    async with console(made_fleets.big_desk()) as (app, pilot):
         assert "more nodes, all well" in screen_text(app)
         await pilot.press("end", "enter")
         await settled(pilot)
@@ -64,13 +65,13 @@ async def test_fold_and_unfold(console: OpenConsole) -> None:
 
 
 async def test_r_opens_the_run_of_a_node(console: OpenConsole, wait) -> None:
-    async with console(fake_desk.demo_desk()) as (app, pilot):
+    async with console(made_fleets.demo_desk()) as (app, pilot):
         await pilot.press("end", "r")
         await wait(pilot, lambda: "Runs › r4" in screen_text(app))
 
 
 async def test_resizing_from_small_to_wide_and_back(console: OpenConsole) -> None:
-    async with console(fake_desk.big_desk()) as (app, pilot):
+    async with console(made_fleets.big_desk()) as (app, pilot):
         for width, height in ((50, 12), (160, 45), (100, 30), (60, 16)):
             await pilot.resize_terminal(width, height)
             await settled(pilot)
@@ -83,7 +84,7 @@ async def test_resizing_from_small_to_wide_and_back(console: OpenConsole) -> Non
 
 
 async def test_two_panes_show_how_fresh_each_node_is_and_the_head_stays(console: OpenConsole) -> None:
-    async with console(fake_desk.big_desk(), (100, 30)) as (app, pilot):
+    async with console(made_fleets.big_desk(), (100, 30)) as (app, pilot):
         await pilot.press("f")
         await settled(pilot)
         head = screen_lines(app)[3].partition("││")[0]

@@ -7,8 +7,10 @@ import time
 from collections.abc import AsyncIterator
 
 import fake_desk
+import made_fleets
 from conftest import OpenConsole
-from fake_desk import NOW, FakeDesk, device, observed
+from fake_desk import NOW, FakeDesk
+from made_fleets import device, observed
 from screen_text import screen_lines, screen_text, settled
 
 from backend.clock import SteppedClock
@@ -18,7 +20,7 @@ from tui.live_feed import FeedTicked, LiveFeed
 
 
 async def test_many_batches_are_few_words_and_nothing_is_lost() -> None:
-    desk, told = fake_desk.demo_desk(), []
+    desk, told = made_fleets.demo_desk(), []
     feed = LiveFeed(desk, SteppedClock(NOW), lambda: told.append(1))
     running = asyncio.create_task(feed.run())
     for place in range(300):
@@ -37,7 +39,7 @@ def test_the_latest_word_wins() -> None:
 
 
 async def test_silence_is_told_with_its_beginning(console: OpenConsole, wait) -> None:
-    desk, clock = fake_desk.demo_desk(), SteppedClock(NOW)
+    desk, clock = made_fleets.demo_desk(), SteppedClock(NOW)
     async with console(desk, (80, 24), clock) as (app, pilot):
         desk.push(observed("demo-1", (device(0), device(1)), NOW))
         await wait(pilot, lambda: app.session.feed.last_at == NOW)

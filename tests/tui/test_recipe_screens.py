@@ -1,31 +1,23 @@
-"""The form edits every kind of field, the rules answer while one types, and a launch is asked for once."""
+"""The form edits every kind of field, and the rules answer while one types."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 import fake_desk
 import pytest
 from conftest import OpenConsole
-from fake_desk import NOW, device, observed
+from made_fleets import desk_with_recipe
 from screen_text import screen_lines, screen_text, settled
 from textual.events import Paste
 from textual.widgets import Input
 
-from backend.events import NodeNotReached
-from backend.problems import ConflictError, InputError, Problem, Severity
+from backend.problems import InputError
 from backend.recipes.fields import FIELDS, Recipe
 from tui.inks import Inks
 from tui.recipe_draft import RecipeDraft
 from tui.recipe_words import derived_text
 from tui.widgets.field_row import FieldRow, RowInput
-
-
-def _desk(**changes: object) -> fake_desk.FakeDesk:
-    desk = fake_desk.demo_desk(runs=False)
-    desk.recipe = dataclasses.replace(desk.recipe, **changes)
-    return desk
 
 
 async def _go(pilot, name: str) -> None:
@@ -34,7 +26,7 @@ async def _go(pilot, name: str) -> None:
 
 
 async def test_the_form_has_every_field_once_unfolded(console: OpenConsole) -> None:
-    async with console(_desk()) as (app, pilot):
+    async with console(desk_with_recipe()) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         folded = {row.field.name for row in app.screen.query(FieldRow)}
@@ -46,7 +38,7 @@ async def test_the_form_has_every_field_once_unfolded(console: OpenConsole) -> N
 
 
 async def test_lora_brings_its_fields(console: OpenConsole, wait) -> None:
-    async with console(_desk()) as (app, pilot):
+    async with console(desk_with_recipe()) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         await _go(pilot, "run_type")
@@ -56,7 +48,7 @@ async def test_lora_brings_its_fields(console: OpenConsole, wait) -> None:
 
 
 async def test_typing_a_number_and_the_problem_with_it(console: OpenConsole, wait) -> None:
-    async with console(_desk(), (120, 30)) as (app, pilot):
+    async with console(desk_with_recipe(), (120, 30)) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         await _go(pilot, "global_batch_size")
@@ -73,7 +65,7 @@ async def test_typing_a_number_and_the_problem_with_it(console: OpenConsole, wai
 
 
 async def test_a_text_that_is_no_number_is_kept_and_explained(console: OpenConsole, wait) -> None:
-    async with console(_desk(), (120, 30)) as (app, pilot):
+    async with console(desk_with_recipe(), (120, 30)) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         await _go(pilot, "lr")
@@ -86,7 +78,7 @@ async def test_a_text_that_is_no_number_is_kept_and_explained(console: OpenConso
 
 
 async def test_escape_brings_the_old_value_back(console: OpenConsole, wait) -> None:
-    async with console(_desk()) as (app, pilot):
+    async with console(desk_with_recipe()) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         await _go(pilot, "model")
@@ -99,7 +91,7 @@ async def test_escape_brings_the_old_value_back(console: OpenConsole, wait) -> N
 
 @pytest.mark.parametrize("editing", [True, False])
 async def test_pasting_a_path(console: OpenConsole, wait, editing: bool) -> None:
-    async with console(_desk()) as (app, pilot):
+    async with console(desk_with_recipe()) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         await _go(pilot, "data_path")
@@ -114,7 +106,7 @@ async def test_pasting_a_path(console: OpenConsole, wait, editing: bool) -> None
 
 
 async def test_enter_on_a_problem_goes_to_its_field_even_if_it_is_folded(console: OpenConsole) -> None:
-    async with console(_desk(clip_grad=-1.0)) as (app, pilot):
+    async with console(desk_with_recipe(clip_grad=-1.0)) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         await pilot.press("tab")
@@ -126,7 +118,7 @@ async def test_enter_on_a_problem_goes_to_its_field_even_if_it_is_folded(console
 
 
 async def test_bool_and_default(console: OpenConsole) -> None:
-    async with console(_desk()) as (app, pilot):
+    async with console(desk_with_recipe()) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         await _go(pilot, "convert_to_hf")
@@ -139,12 +131,12 @@ async def test_bool_and_default(console: OpenConsole) -> None:
 
 
 async def test_save_to_its_file_and_to_a_new_one(console: OpenConsole, wait) -> None:
-    desk = _desk()
+    desk = desk_with_recipe()
     async with console(desk) as (app, pilot):
         await pilot.press("3", "s")
         await wait(pilot, lambda: desk.saved)
         assert desk.saved[-1][1] == "recipe.toml"
-    desk = _desk()
+    desk = desk_with_recipe()
     desk.recipe_path = ""
     async with console(desk) as (app, pilot):
         await pilot.press("3", "s")
@@ -158,7 +150,7 @@ async def test_save_to_its_file_and_to_a_new_one(console: OpenConsole, wait) -> 
 async def test_a_foreign_file_is_overwritten_only_after_a_yes(console: OpenConsole, wait, tmp_path) -> None:
     foreign = tmp_path / "theirs.toml"
     foreign.write_text("theirs")
-    desk = _desk()
+    desk = desk_with_recipe()
     desk.recipe_path = ""
     async with console(desk) as (app, pilot):
         await pilot.press("3", "s")
@@ -205,7 +197,7 @@ async def test_a_save_that_fails_stays_with_its_reason(console: OpenConsole, wai
 
 @pytest.mark.parametrize("key", ["s", "enter", "escape"])
 async def test_leaving_with_unsaved_changes_asks(console: OpenConsole, wait, key: str) -> None:
-    desk = _desk()
+    desk = desk_with_recipe()
     async with console(desk) as (app, pilot):
         app.session.draft.type("seed", "7")
         await pilot.press("q")
@@ -224,7 +216,7 @@ LONG = "/srv/share/" + "a-directory/" * 12 + "topics.jsonl"
 
 @pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 45)])
 async def test_a_long_value_is_edited_at_its_end_and_shown_cut(console: OpenConsole, wait, size) -> None:
-    async with console(_desk(data_path=LONG), size) as (app, pilot):
+    async with console(desk_with_recipe(data_path=LONG), size) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         await _go(pilot, "data_path")
@@ -242,7 +234,7 @@ async def test_a_long_value_is_edited_at_its_end_and_shown_cut(console: OpenCons
 
 
 async def test_two_panes_leave_the_values_their_room(console: OpenConsole) -> None:
-    async with console(_desk(), (100, 30)) as (app, pilot):
+    async with console(desk_with_recipe(), (100, 30)) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         text = screen_text(app)
@@ -262,86 +254,12 @@ def test_nothing_is_worked_out_from_a_refused_value() -> None:
 
 
 async def test_one_word_at_a_time(console: OpenConsole) -> None:
-    async with console(_desk(), (100, 30)) as (app, pilot):
+    async with console(desk_with_recipe(), (100, 30)) as (app, pilot):
         await pilot.press("3")
         await settled(pilot)
         await pilot.press(".", ".", ".")
         await settled(pilot)
         assert screen_text(app).count("There is no value to suggest here.") == 1
-
-
-async def test_the_question_names_nodes_and_what_speaks_against_them(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk()
-    desk.apply(
-        NodeNotReached("demo-2", NOW, "timed out"), observed("demo-1", (device(0, health="Alarm"), device(1)))
-    )
-    async with console(desk) as (app, pilot):
-        await pilot.press("L")
-        await wait(pilot, lambda: "on demo-1, demo-2" in screen_text(app))
-        text = screen_text(app)
-        assert "✖ demo-1: 1 NPU in alarm" in text
-        assert "? demo-2: not reached; its NPUs are unknown" in text
-        assert "▲ demo-1: used by run r4" in text
-
-
-async def test_one_node_is_launched_at_once(console: OpenConsole, wait) -> None:
-    desk = _desk(nodes=1, npus_per_node=4)
-    async with console(desk) as (app, pilot):
-        await pilot.press("ctrl+l")
-        await wait(pilot, lambda: desk.launched)
-        await wait(pilot, lambda: "Runs › r1" in screen_text(app))
-
-
-async def test_two_nodes_want_their_number(console: OpenConsole, wait) -> None:
-    desk = _desk()
-    async with console(desk) as (app, pilot):
-        await pilot.press("L", "enter")
-        await settled(pilot)
-        assert "Type the number of nodes first." in screen_text(app)
-        await pilot.press("1", "enter")
-        await settled(pilot)
-        assert desk.launched == []
-        await pilot.press("2", "enter")
-        await wait(pilot, lambda: "Runs › r1" in screen_text(app))
-        assert desk.launched == [desk.recipe]
-        await wait(pilot, lambda: "preparing since" in screen_text(app))
-
-
-async def test_errors_refuse_a_launch_and_are_shown(console: OpenConsole, wait) -> None:
-    desk = _desk(global_batch_size=9)
-    async with console(desk) as (app, pilot):
-        await pilot.press("L")
-        await wait(pilot, lambda: "1 error stops the launch." in screen_text(app))
-        await wait(pilot, lambda: "Will it work?" in screen_text(app))
-        assert desk.launched == []
-
-
-async def test_blockers_refuse_a_launch(console: OpenConsole, wait) -> None:
-    desk = _desk()
-    desk.blockers = (Problem("engine", Severity.ERROR, "this engine only renders", fix="take native"),)
-    async with console(desk, (120, 30)) as (app, pilot):
-        await pilot.press("L")
-        await wait(pilot, lambda: "this engine only renders" in screen_text(app))
-        assert desk.launched == []
-
-
-async def test_a_launch_that_fails_says_why_and_stays(console: OpenConsole, wait) -> None:
-    class Held(fake_desk.FakeDesk):
-        async def launch(self, recipe: Recipe) -> str:
-            raise ConflictError.because("demo-1 is held by ops2 [r9]")
-
-    desk = Held(
-        fake_desk.small_inventory(), dataclasses.replace(fake_desk.demo_recipe(), nodes=1, npus_per_node=4)
-    )
-    async with console(desk, (120, 30)) as (app, pilot):
-        await pilot.press("L")
-        await wait(pilot, lambda: "demo-1 is held by ops2 [r9]" in screen_text(app))
-
-
-async def test_without_a_fleet_nothing_is_launched(console: OpenConsole, wait) -> None:
-    async with console(fake_desk.FakeDesk(None)) as (app, pilot):
-        await pilot.press("L")
-        await wait(pilot, lambda: "There is no fleet to launch on" in screen_text(app))
 
 
 def test_the_draft_knows_what_is_unsaved() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 
 import fake_desk
+import made_fleets
+import made_runs
 from conftest import OpenConsole
-from fake_desk import NOW, iteration, log_line
+from fake_desk import NOW
+from made_runs import iteration, log_line
 from screen_text import screen_lines, screen_text, settled
 
 from backend.clock import SteppedClock
@@ -27,7 +30,7 @@ from tui.widgets.log_view import LogView
 
 
 async def test_new_iterations_and_log_lines_appear(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk()
+    desk = made_fleets.demo_desk()
     async with console(desk) as (app, pilot):
         await pilot.press("2", "enter")
         await wait(pilot, lambda: "iteration       87" in screen_text(app))
@@ -38,8 +41,8 @@ async def test_new_iterations_and_log_lines_appear(console: OpenConsole, wait) -
 
 
 async def test_the_log_of_the_running_stage_until_another_is_chosen(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk(runs=False)
-    fake_desk.add_preparing(desk)
+    desk = made_fleets.demo_desk(runs=False)
+    made_runs.add_preparing(desk)
     async with console(desk) as (app, pilot):
         await pilot.press("2", "enter")
         await wait(pilot, lambda: "log · data/demo-1" in screen_text(app))
@@ -56,7 +59,7 @@ async def test_the_log_of_the_running_stage_until_another_is_chosen(console: Ope
 
 
 async def test_unknown_is_unknown_and_never_failed(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk()
+    desk = made_fleets.demo_desk()
     async with console(desk) as (app, pilot):
         await pilot.press("2", "enter")
         desk.push(
@@ -75,7 +78,7 @@ async def test_unknown_is_unknown_and_never_failed(console: OpenConsole, wait) -
 
 
 async def test_a_failure_is_said_with_its_reason_in_run_and_list(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk()
+    desk = made_fleets.demo_desk()
     async with console(desk) as (app, pilot):
         await pilot.press("2", "enter")
         desk.push(
@@ -91,7 +94,7 @@ async def test_a_failure_is_said_with_its_reason_in_run_and_list(console: OpenCo
 
 
 async def test_stop_asks_for_the_number_of_nodes(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk()
+    desk = made_fleets.demo_desk()
     async with console(desk) as (app, pilot):
         await pilot.press("2", "enter", "S", "3", "enter")
         await wait(pilot, lambda: "That is not the number: 2 nodes are meant." in screen_text(app))
@@ -104,7 +107,7 @@ async def test_stop_asks_for_the_number_of_nodes(console: OpenConsole, wait) -> 
 
 
 async def test_stop_on_one_node_is_enter(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk(runs=False)
+    desk = made_fleets.demo_desk(runs=False)
     desk.apply(
         fake_desk.created("r1", NOW, nodes=("demo-1",), npus=2), RunStateChanged("r1", NOW, RunStatus.RUNNING)
     )
@@ -114,7 +117,7 @@ async def test_stop_on_one_node_is_enter(console: OpenConsole, wait) -> None:
 
 
 async def test_escape_goes_back_one_step_at_a_time(console: OpenConsole, wait) -> None:
-    async with console(fake_desk.demo_desk()) as (app, pilot):
+    async with console(made_fleets.demo_desk()) as (app, pilot):
         await pilot.press("2", "enter")
         await wait(pilot, lambda: app.screen.query_one(LogView).line_count)
         await pilot.press("slash", *"87/", "enter")
@@ -127,7 +130,7 @@ async def test_escape_goes_back_one_step_at_a_time(console: OpenConsole, wait) -
 
 
 async def test_typing_a_filter_does_not_press_keys(console: OpenConsole, wait) -> None:
-    async with console(fake_desk.demo_desk()) as (app, pilot):
+    async with console(made_fleets.demo_desk()) as (app, pilot):
         await pilot.press("2", "enter")
         await wait(pilot, lambda: app.screen.query_one(LogView).line_count)
         await pilot.press("slash", *"qS1z?")
@@ -164,8 +167,8 @@ def test_a_long_run_is_taken_in_slices() -> None:
 
 
 async def test_an_ended_run_says_nothing_of_lost_links_and_offers_no_stop(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk(runs=False)
-    fake_desk.add_failed(desk)
+    desk = made_fleets.demo_desk(runs=False)
+    made_runs.add_failed(desk)
     desk.apply(NodeLinkChanged("r3", NOW - 86_350, "demo-2", False, "timed out"))
     desk.logged["r3/train/demo-1"] = ["\U0001f680 this one \u2705 was first"]
     run = desk.runs.runs["r3"]
@@ -183,8 +186,8 @@ async def test_an_ended_run_says_nothing_of_lost_links_and_offers_no_stop(consol
 
 
 async def test_a_stopped_run_did_not_fail(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk(runs=False)
-    fake_desk.add_running(desk)
+    desk = made_fleets.demo_desk(runs=False)
+    made_runs.add_running(desk)
     desk.apply(
         StageChanged("r4", NOW, StageName.TRAIN, StageStatus.FAILED, "", "stopped"),
         RunStateChanged("r4", NOW, RunStatus.STOPPED, "stopped by ops1"),
@@ -196,8 +199,8 @@ async def test_a_stopped_run_did_not_fail(console: OpenConsole, wait) -> None:
 
 
 async def test_an_export_is_part_of_the_story_of_a_run_that_wants_one(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk(runs=False)
-    fake_desk.add_exporting(desk)
+    desk = made_fleets.demo_desk(runs=False)
+    made_runs.add_exporting(desk)
     async with console(desk) as (app, pilot):
         await pilot.press("2", "enter")
         await wait(pilot, lambda: "export ● 61 %" in screen_text(app))
@@ -218,8 +221,8 @@ async def test_an_export_is_part_of_the_story_of_a_run_that_wants_one(console: O
 
 
 def test_a_strip_keeps_its_times_where_there_is_room() -> None:
-    desk = fake_desk.demo_desk(runs=False)
-    fake_desk.add_exporting(desk)
+    desk = made_fleets.demo_desk(runs=False)
+    made_runs.add_exporting(desk)
     strip = stage_strip(desk.runs.runs["r6"], Inks(), NOW, 118).plain
     assert strip.startswith("check ✔ 6 s  data ✔ 6 s")
     desk.apply(StageChanged("r6", NOW, StageName.EXPORT, StageStatus.SKIPPED))
@@ -227,8 +230,8 @@ def test_a_strip_keeps_its_times_where_there_is_room() -> None:
 
 
 def test_running_since_the_training_began_whatever_was_unknown_between() -> None:
-    desk = fake_desk.demo_desk(runs=False)
-    fake_desk.add_running(desk)
+    desk = made_fleets.demo_desk(runs=False)
+    made_runs.add_running(desk)
     began = desk.runs.runs["r4"].stages[StageName.TRAIN].started_at
     desk.apply(
         RunStateChanged("r4", NOW - 9, RunStatus.UNKNOWN), RunStateChanged("r4", NOW - 5, RunStatus.RUNNING)
@@ -240,8 +243,8 @@ def test_running_since_the_training_began_whatever_was_unknown_between() -> None
 
 
 async def test_waiting_counts_from_the_beginning_of_the_stage(console: OpenConsole, wait) -> None:
-    desk = fake_desk.demo_desk(runs=False)
-    fake_desk.add_preparing(desk)
+    desk = made_fleets.demo_desk(runs=False)
+    made_runs.add_preparing(desk)
     clock = SteppedClock(NOW)
     async with console(desk, (80, 24), clock) as (app, pilot):
         await pilot.press("2", "enter")

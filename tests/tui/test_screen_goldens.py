@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable
 
-import fake_desk
+import made_fleets
+import made_runs
 import pytest
 from conftest import OpenConsole
 from fake_desk import FakeDesk
@@ -20,7 +20,7 @@ Wait = Callable[..., Awaitable[None]]
 
 def _with(add: Callable[[FakeDesk], None]) -> Callable[[], FakeDesk]:
     def make() -> FakeDesk:
-        desk = fake_desk.demo_desk(runs=False)
+        desk = made_fleets.demo_desk(runs=False)
         add(desk)
         return desk
 
@@ -28,41 +28,39 @@ def _with(add: Callable[[FakeDesk], None]) -> Callable[[], FakeDesk]:
 
 
 def _bad_recipe() -> FakeDesk:
-    desk = fake_desk.demo_desk(runs=False)
-    desk.recipe = dataclasses.replace(
-        desk.recipe, global_batch_size=9, data_path="topics.jsonl", min_lr=1.0, train_iterations=None
+    return made_fleets.desk_with_recipe(
+        global_batch_size=9, data_path="topics.jsonl", min_lr=1.0, train_iterations=None
     )
-    return desk
 
 
 SCENES: dict[str, tuple[Callable[[], FakeDesk], str]] = {
-    "fleet": (fake_desk.demo_desk, ""),
-    "fleet_of_32": (fake_desk.big_desk, ""),
-    "fleet_of_32_hbm": (fake_desk.big_desk, "m"),
-    "fleet_silent_node": (fake_desk.demo_desk, "down"),
-    "fleet_ill": (fake_desk.ill_desk, ""),
-    "fleet_problems": (fake_desk.ill_desk, "p"),
-    "node_ill": (fake_desk.ill_desk, "enter"),
-    "node_without_answers": (fake_desk.ill_desk, "down down enter right right"),
-    "node_silent": (fake_desk.demo_desk, "down enter"),
+    "fleet": (made_fleets.demo_desk, ""),
+    "fleet_of_32": (made_fleets.big_desk, ""),
+    "fleet_of_32_hbm": (made_fleets.big_desk, "m"),
+    "fleet_silent_node": (made_fleets.demo_desk, "down"),
+    "fleet_ill": (made_fleets.ill_desk, ""),
+    "fleet_problems": (made_fleets.ill_desk, "p"),
+    "node_ill": (made_fleets.ill_desk, "enter"),
+    "node_without_answers": (made_fleets.ill_desk, "down down enter right right"),
+    "node_silent": (made_fleets.demo_desk, "down enter"),
     "no_inventory": (lambda: FakeDesk(None), ""),
-    "runs": (fake_desk.demo_desk, "2"),
-    "no_runs": (lambda: fake_desk.demo_desk(runs=False), "2"),
-    "run_running": (_with(fake_desk.add_running), "2 enter LOG"),
-    "run_nodes": (_with(fake_desk.add_running), "2 enter LOG tab tab"),
-    "run_preparing": (_with(fake_desk.add_preparing), "2 enter LOG"),
-    "run_failed": (_with(fake_desk.add_failed), "2 enter LOG"),
-    "run_unknown": (_with(fake_desk.add_unknown), "2 enter LOG"),
-    "run_zoomed_filtered": (_with(fake_desk.add_running), "2 enter LOG z slash w a r n enter"),
-    "recipe": (fake_desk.demo_desk, "3"),
-    "recipe_advanced": (fake_desk.demo_desk, "3 m end"),
-    "recipe_editing": (fake_desk.demo_desk, "3 down down enter"),
+    "runs": (made_fleets.demo_desk, "2"),
+    "no_runs": (lambda: made_fleets.demo_desk(runs=False), "2"),
+    "run_running": (_with(made_runs.add_running), "2 enter LOG"),
+    "run_nodes": (_with(made_runs.add_running), "2 enter LOG tab tab"),
+    "run_preparing": (_with(made_runs.add_preparing), "2 enter LOG"),
+    "run_failed": (_with(made_runs.add_failed), "2 enter LOG"),
+    "run_unknown": (_with(made_runs.add_unknown), "2 enter LOG"),
+    "run_zoomed_filtered": (_with(made_runs.add_running), "2 enter LOG z slash w a r n enter"),
+    "recipe": (made_fleets.demo_desk, "3"),
+    "recipe_advanced": (made_fleets.demo_desk, "3 m end"),
+    "recipe_editing": (made_fleets.demo_desk, "3 down down enter"),
     "recipe_problems": (_bad_recipe, "3 tab"),
-    "plan": (fake_desk.demo_desk, "3 v"),
-    "launch_confirm": (fake_desk.demo_desk, "L"),
-    "stop_confirm": (_with(fake_desk.add_running), "2 enter LOG S"),
-    "help_fleet": (fake_desk.demo_desk, "question_mark"),
-    "help_recipe": (fake_desk.demo_desk, "3 question_mark"),
+    "plan": (made_fleets.demo_desk, "3 v"),
+    "launch_confirm": (made_fleets.demo_desk, "L"),
+    "stop_confirm": (_with(made_runs.add_running), "2 enter LOG S"),
+    "help_fleet": (made_fleets.demo_desk, "question_mark"),
+    "help_recipe": (made_fleets.demo_desk, "3 question_mark"),
 }
 
 
@@ -83,12 +81,12 @@ async def test_screen(
 
 
 async def test_too_small(console: OpenConsole, snapshot: SnapshotAssertion) -> None:
-    async with console(fake_desk.demo_desk(), (50, 12)) as (app, _pilot):
+    async with console(made_fleets.demo_desk(), (50, 12)) as (app, _pilot):
         assert screen_text(app) == snapshot
 
 
 async def test_no_live_data(console: OpenConsole, wait: Wait, snapshot: SnapshotAssertion) -> None:
-    desk = fake_desk.demo_desk()
+    desk = made_fleets.demo_desk()
     async with console(desk, (80, 24)) as (app, pilot):
         desk.end()
         await wait(pilot, lambda: app.session.feed.ended)

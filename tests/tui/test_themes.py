@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fake_desk
+import made_fleets
 import pytest
 from conftest import OpenConsole
 from screen_text import screen_text, settled
@@ -52,7 +52,7 @@ def test_both_themes_name_the_same_colours(name: str) -> None:
 
 
 async def test_the_theme_changes_at_run_time_and_the_text_stays(console: OpenConsole) -> None:
-    async with console(fake_desk.demo_desk()) as (app, pilot):
+    async with console(made_fleets.demo_desk()) as (app, pilot):
         before = screen_text(app)
         await pilot.press("f2")
         await settled(pilot)
@@ -62,7 +62,7 @@ async def test_the_theme_changes_at_run_time_and_the_text_stays(console: OpenCon
 
 async def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    app = NpudeckApp(fake_desk.demo_desk())
+    app = NpudeckApp(made_fleets.demo_desk())
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         assert app.no_color
