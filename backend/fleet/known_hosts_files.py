@@ -38,8 +38,7 @@ def add_known_hosts(path: str, lines: Iterable[str]) -> int:
             if fresh:
                 joint = "" if not before or before.endswith("\n") else "\n"
                 text = before + joint + "".join(f"{line}\n" for line in fresh)
-                # what a link points to is written, and the link stays
-                write_whole(str(target.resolve()), text, mode, field="known_hosts")
+                write_whole(str(target), text, mode, field="known_hosts")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else _("it is not UTF-8 text")
         what = _("{path} cannot be written: {error}").format(path=path, error=reason)

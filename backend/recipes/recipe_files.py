@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import tomllib
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from backend.recipes.fields import Recipe
 from backend.recipes.mapping import recipe_from_mapping
 from backend.recipes.recipe_text import recipe_to_toml
 from backend.translation import _
+from backend.whole_files import NotRegularError, put_whole
 
 # a recipe has some forty lines; whatever is larger is another file
 LARGEST_BYTES = 1_000_000
@@ -39,7 +39,7 @@ def read_recipe(path: str | os.PathLike[str]) -> tuple[Recipe, tuple[Problem, ..
 
 
 def save_recipe(recipe: Recipe, path: str | os.PathLike[str], everything: bool = False) -> None:
-    """Write the recipe under a temporary name, flush it, and put it in place. Raises `InputError`."""
+    """Write the recipe whole or not at all. Raises `InputError`."""
     _save(recipe, Path(path), everything, overwrite=True)
 
 
@@ -49,23 +49,14 @@ def create_recipe(recipe: Recipe, path: str | os.PathLike[str], everything: bool
 
 
 def _save(recipe: Recipe, path: Path, everything: bool, *, overwrite: bool) -> None:
-    temporary: Path | None = None
     try:
-        # a link stays a link: what it points to is replaced
-        final = path.resolve()
-        if not overwrite and final.exists():
-            raise _refusal(path, _("exists already"), "", _("choose another name, or add --force"))
-        if final.exists() and not (final.is_file() or final.is_dir()):
-            # /dev/null and its like: other programs live by them
-            raise _refusal(path, _("is not a regular file"), "", _("choose another name"))
-        temporary = _write_temporary(final, recipe_to_toml(recipe, everything))
-        temporary.replace(final)
-        _flush_directory(final.parent)
+        written = put_whole(path, recipe_to_toml(recipe, everything), new=not overwrite)
+    except NotRegularError:
+        raise _refusal(path, _("is not a regular file"), "", _("choose another name")) from None
     except (OSError, ValueError) as error:
         raise _refusal(path, _("cannot be written"), _reason(error), _("choose another place")) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    if not written:
+        raise _refusal(path, _("exists already"), "", _("choose another name, or add --force"))
 
 
 def _read_text(path: Path) -> str:
@@ -86,38 +77,6 @@ def _read_text(path: Path) -> str:
         raise _refusal(path, _("is not a text file"), why, _("save it as UTF-8")) from None
     except (OSError, ValueError) as error:
         raise _refusal(path, _("cannot be read"), _reason(error), "") from None
-
-
-def _write_temporary(final: Path, text: str) -> Path:
-    """The text, flushed, in a new file beside `final` that has its permissions."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".tmp", dir=final.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), _mode(final))
-            os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
-
-
-def _mode(final: Path) -> int:
-    try:
-        return stat.S_IMODE(final.stat().st_mode)
-    except FileNotFoundError:
-        # as readable as any file that one makes by hand; recipes hold no secrets
-        return 0o644
-
-
-def _flush_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _reason(error: Exception) -> str:

@@ -32,3 +32,18 @@ def test_a_pipe_or_a_device_is_never_replaced(tmp_path: Path, new: bool) -> None
             write_whole(str(path), "text", field="inventory", new=new)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
     assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
+def test_a_link_stays_and_so_do_the_permissions(tmp_path: Path) -> None:
+    real = tmp_path / "far" / "real.toml"
+    real.parent.mkdir()
+    real.write_text("one\n")
+    real.chmod(0o640)
+    link = tmp_path / "npudeck.toml"
+    link.symlink_to(real)
+    assert write_whole(str(link), "two\n")
+    assert link.is_symlink()
+    assert real.read_text() == "two\n"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert not write_whole(str(link), "three\n", new=True)
+    assert real.read_text() == "two\n"
