@@ -49,6 +49,8 @@ def _parse_npu_smi(arguments: argparse.Namespace) -> int:
 
     document = read(_bounded(arguments.file).decode("utf-8", "replace"))
     parse_report.print_document(document, as_json=arguments.json)
+    if note := parse_report.note_of(document):
+        say(f"{arguments.file}: {note}")
     if known(document):
         return OK
     say(_("{name} holds no reading of npu-smi or hccn_tool").format(name=arguments.file))

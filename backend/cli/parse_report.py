@@ -27,8 +27,21 @@ def print_document(document: Document, *, as_json: bool) -> None:
             _print_answer(answer)
 
 
+def note_of(document: Document) -> str:
+    """Which of several tables was read, or ""."""
+    if not isinstance(document, NpuSmiInfo) or document.tables < 2:
+        return ""
+    last = _("{count} tables of npu-smi info, the last one is read")
+    short = _("{count} tables of npu-smi info, table {shown} is read: what comes after it is cut short")
+    text = last if document.shown == document.tables else short
+    return text.format(count=document.tables, shown=document.shown)
+
+
 def document_json(document: Document) -> dict[str, Any]:
-    """`info`, `-m`, `-l` and topo have shapes of their own; the rest is an answer with its kind."""
+    """`info`, `-m`, `-l` and topo have shapes of their own; the rest is an answer with its kind.
+
+    `tables` and `shown` are there only where a file holds several tables.
+    """
     if isinstance(document, dict):
         return document
     if isinstance(document, tuple):
@@ -36,10 +49,12 @@ def document_json(document: Document) -> dict[str, Any]:
     processes = [asdict(process) for process in document.processes]
     for process in processes:
         del process["container_pid"]
+    several = {"tables": document.tables, "shown": document.shown} if document.tables > 1 else {}
     return {
         "tool_version": document.tool_version,
         "devices": [asdict(device) for device in document.devices],
         "processes": processes,
+        **several,
     }
 
 

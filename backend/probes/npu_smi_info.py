@@ -37,11 +37,16 @@ _NO_PAIR: Pair = (None, None)
 
 @dataclass(frozen=True, slots=True)
 class NpuSmiInfo:
-    """All that one answer of `npu-smi info` says. `tool_version`: first version of the banner, as printed."""
+    """All that one answer of `npu-smi info` says. `tool_version`: first version of the banner, as printed.
+
+    `tables`: how many the text held; `shown`: which of them this is, counted from 1.
+    """
 
     tool_version: str | None
     devices: tuple[DeviceReading, ...]
     processes: tuple[ProcessReading, ...]
+    tables: int = 1
+    shown: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,46 +62,97 @@ class _HealthRow:
 
 
 @dataclass(slots=True)
-class _Reading:
-    """Where we are in the text. `pending` waits for the second row of its chip."""
+class _Table:
+    """What one table has said so far. `pending` waits for the second row of its chip.
 
-    devices: list[DeviceReading] = field(default_factory=list)
+    `closed`: its last line is a border; `has_processes`: it has come to its table of processes.
+    """
+
+    tool_version: str | None = None
+    devices: dict[tuple[int, int], DeviceReading] = field(default_factory=dict)
     processes: list[ProcessReading] = field(default_factory=list)
     columns: DeviceColumns | ProcessColumns | None = None
     pending: _HealthRow | None = None
+    closed: bool = False
+    has_processes: bool = False
+
+    @property
+    def begun(self) -> bool:
+        return bool(self.devices or self.processes or self.has_processes)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Where we are in the text: the table that is read, the one before it, and how many there were."""
+
+    table: _Table = field(default_factory=_Table)
+    before: _Table | None = None
+    count: int = 1
+
+    def begin(self, columns: DeviceColumns | ProcessColumns | None = None) -> None:
+        """The next table. One that had not begun is none; of two the later one is kept, unless it is cut."""
+        if self.table.begun:
+            self.before = self._whole()
+            self.count += 1
+        self.table = _Table(columns=columns)
+
+    def end(self) -> NpuSmiInfo:
+        if self.before is not None and not self.table.begun and self.table.tool_version is None:
+            # nothing of a table came after the last border
+            self.table, self.count = self.before, self.count - 1
+        table = self._whole()
+        shown = self.count if table is self.table else self.count - 1
+        return NpuSmiInfo(
+            table.tool_version, tuple(table.devices.values()), tuple(table.processes), self.count, shown
+        )
+
+    def _whole(self) -> _Table:
+        before, table = self.before, self.table
+        if before is None:
+            return table
+        cut = (before.has_processes and not table.has_processes) or (before.closed and not table.closed)
+        return before if cut or not table.devices else table
 
 
 def parse(text: str) -> NpuSmiInfo:
     """Read the output of `npu-smi info`; never raises.
 
     An error text, an empty text or any other text gives no devices. A chip of which only one of the two
-    rows is printed is left out: a value must not land at another chip.
+    rows is printed is left out: a value must not land at another chip. Of several tables, as a loop leaves
+    them in a log, the last whole one counts: it has come as far as the one before it.
     """
-    tool_version: str | None = None
     state = _Reading()
     for line in clean_lines(text):
         if is_separator(line):
-            state.pending = None
+            state.table.pending, state.table.closed = None, True
             continue
         if "|" not in line:
             continue
         banner = _BANNER.search(line)
         if banner:
-            tool_version = tool_version or banner.group(1)
+            if state.table.begun:
+                state.begin()
+            state.table.tool_version = state.table.tool_version or banner.group(1)
         elif not _read_header(state, line):
             _read_row(state, split_cells(line))
-    return NpuSmiInfo(tool_version, tuple(state.devices), tuple(state.processes))
+        state.table.closed = False
+    return state.end()
 
 
 def _read_header(state: _Reading, line: str) -> bool:
     columns = device_columns(line) or process_columns(line)
+    starts = is_device_header(line) or isinstance(columns, DeviceColumns)
+    if starts and state.table.begun:
+        state.begin()
     if columns is None:
-        return is_device_header(line)
-    state.columns, state.pending = columns, None
+        return starts
+    state.table.columns, state.table.pending = columns, None
+    state.table.has_processes |= isinstance(columns, ProcessColumns)
     return True
 
 
-def _read_row(state: _Reading, cells: list[str]) -> None:
+def _read_row(reading: _Reading, cells: list[str]) -> None:
+    state = reading.table
     columns = state.columns or _columns_by_shape(cells)
     if columns is None or len(cells) < columns.cells:
         return
@@ -110,11 +166,23 @@ def _read_row(state: _Reading, cells: list[str]) -> None:
     values = _items(cells[-1])
     if _is_usage_row(cells, values):
         device = _device(state.pending, cells, values, columns)
-        if device is not None and len(state.devices) < MOST_DEVICES:
-            state.devices.append(device)
         state.pending = None
+        if device is not None:
+            _take_device(reading, device)
     else:
         state.pending = _health_row(cells, values)
+
+
+def _take_device(reading: _Reading, device: DeviceReading) -> None:
+    """A chip is in a table once: where it comes again without a header, the next table has begun with it."""
+    key = (device.npu_id, device.chip_id)
+    if next(iter(reading.table.devices), None) == key:
+        reading.begin(reading.table.columns)
+    devices = reading.table.devices
+    known = devices.get(key)
+    # of two rows for one chip in the midst of a table the one counts that is not well
+    if (known is None and len(devices) < MOST_DEVICES) or (known and known.health == Health.OK):
+        devices[key] = device
 
 
 def _columns_by_shape(cells: list[str]) -> DeviceColumns | ProcessColumns | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from backend.probes.screen_text import has_places, pages_of
+
 # colours and cursor moves, titles of windows, controls
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]{0,200}\x07|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 LONGEST_LINE = 4096
@@ -35,8 +37,14 @@ class ProcessColumns:
 
 
 def clean_lines(text: str) -> list[str]:
-    """Lines without colours, control characters, and what no table row can be (longer than LONGEST_LINE)."""
-    lines = re.split(r"[\r\n]+", text[:LONGEST_TEXT])
+    """Lines without colours, control characters, and what no table row can be (longer than LONGEST_LINE).
+
+    What was written with cursor moves is put at its places first.
+    """
+    text = text[:LONGEST_TEXT]
+    if has_places(text):
+        text = pages_of(text, LONGEST_TEXT)
+    lines = re.split(r"[\r\n]+", text)
     return [_CONTROL.sub("", line).rstrip() for line in lines if len(line) <= LONGEST_LINE]
 
 

@@ -29,7 +29,7 @@ _ID = re.compile(r"[0-9]{1,9}")
 
 
 def read_mapping(lines: Sequence[str]) -> dict[str, Any] | None:
-    """`-m`: which chip is where. None when `lines` are something else.
+    """`-m`: which chip is where. None when `lines` are something else; of several tables the last one counts.
 
     A chip's controller (`Mcu`) has no logic id: it is listed, and it is no NPU.
     """
@@ -39,6 +39,7 @@ def read_mapping(lines: Sequence[str]) -> dict[str, Any] | None:
         names = _MAPPING_NAME.findall(line) if ":" not in line else []
         if len(names) > 2 and names[0] == "NPU ID":
             columns = [_MAPPING_COLUMNS[" ".join(name.split())] for name in names]
+            mapping = []
         elif columns and len(mapping) < MOST_ROWS:
             cells = line.split(maxsplit=len(columns) - 1)
             if len(cells) == len(columns) and _ID.fullmatch(cells[0]):
@@ -52,13 +53,13 @@ def read_mapping(lines: Sequence[str]) -> dict[str, Any] | None:
 
 
 def read_list(lines: Sequence[str]) -> dict[str, Any] | None:
-    """`-l`: the cards that the driver sees. None when `lines` are something else."""
+    """`-l`: the cards that the driver sees. None when `lines` are something else; the last list counts."""
     total: int | None = None
     npus: list[dict[str, Any]] = []
     found = False
     for name, text in filter(None, map(pair_of, lines)):
         if name in ("Total Count", "Card Count"):
-            total, found = _id(text), True
+            total, found, npus = _id(text), True, []
         elif not found or len(npus) >= MOST_ROWS:
             continue
         elif name in ("NPU ID", "Card ID"):

@@ -118,6 +118,25 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert json.loads(capsys.readouterr().out)["iterations"][0]["iteration"] == 2
 
 
+def test_of_several_tables_the_last_one_is_read_and_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log").write_text(NPU_SMI + NPU_SMI.replace("Alarm", "OK   "))
+    assert main(["parse", "npu-smi", str(tmp_path / "log"), "--json"]) == 0
+    answer = capsys.readouterr()
+    value = json.loads(answer.out)
+    assert (value["tables"], value["shown"]) == (2, 2)
+    assert ([one["health"] for one in value["devices"]], len(value["processes"])) == (["OK"], 1)
+    assert answer.err.endswith("log: 2 tables of npu-smi info, the last one is read\n")
+    (tmp_path / "log").write_text(NPU_SMI + NPU_SMI[:700])
+    assert main(["parse", "npu-smi", str(tmp_path / "log")]) == 0
+    answer = capsys.readouterr()
+    assert "Alarm" in answer.out
+    assert answer.err.endswith(
+        "log: 2 tables of npu-smi info, table 1 is read: what comes after it is cut short\n"
+    )
+
+
 HEALTH = "Health Status : Alarm\nError Code : 80E18402\nError Information : \x1b[31mred \u202e rows\n"
 
 

@@ -244,6 +244,7 @@ def test_a_table_cut_or_damaged_anywhere_never_raises(data: st.DataObject) -> No
             st.integers(0, 99999),
         ),
         max_size=16,
+        unique_by=lambda card: card[0],
     )
 )
 def test_what_is_rendered_is_read(cards: list[tuple[int, str, float, int, int, int]]) -> None:
