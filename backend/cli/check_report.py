@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backend.cli.check_repairs import Done, repairs_of
@@ -105,18 +106,24 @@ def grouped(findings: Sequence[Finding]) -> list[tuple[str, Status, tuple[str, .
     """Item, state, nodes and a finding that stands for all of them; what is well is one row."""
     groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     for found in findings:
-        well = found.status is Status.OK
-        key = (found.item, found.status.value, "" if well else found.found, "" if well else _command(found))
-        groups.setdefault(key, []).append(found)
+        said = ("", "") if found.status is Status.OK else (found.alike or found.found, _command(found))
+        groups.setdefault((found.item, found.status.value, *said), []).append(found)
     rows = [
-        (group[0].item, group[0].status, tuple(found.node for found in group if found.node), group[0])
+        (group[0].item, group[0].status, tuple(found.node for found in group if found.node), _for_all(group))
         for group in groups.values()
     ]
     return sorted(rows, key=lambda row: (ORDER.index(row[0]), _SHOWN.index(row[1])))
 
 
+def _for_all(group: Sequence[Finding]) -> Finding:
+    """The figures of one node are said of that node alone."""
+    first = group[0]
+    return replace(first, found=first.alike) if len(group) > 1 and first.alike else first
+
+
 def _command(found: Finding) -> str:
-    return shlex.join(found.repair.argv) if found.repair is not None else ""
+    """What --fix would run, in words; a command that it never runs is no reason for a row of its own."""
+    return shlex.join(found.repair.argv) if found.repair is not None and found.repair.safe else ""
 
 
 def _advice(item: str, status: Status, nodes: tuple[str, ...], found: Finding, command: str) -> Iterator[str]:

@@ -33,6 +33,7 @@ MOST_BYTES = 4 << 20
 _AT_ONCE = 6  # of the ten sessions that sshd grants; a listener and others need theirs
 _NODE_S = 60.0  # a node that lets one question after another run into its limit
 _REPAIR_S = 120.0
+NOT_REACHED = _("the node was not reached")
 
 
 class Asking:
@@ -69,8 +70,7 @@ class Asking:
         try:
             found = await self._item(node, first)
             if found.status is Status.UNKNOWN:
-                why = _("the node was not reached")
-                return [found, *(not_asked(item, node.name, why) for item in others)]
+                return [found, *(not_asked(item, node.name, NOT_REACHED) for item in others)]
             tasks += [asyncio.ensure_future(self._item(node, item)) for item in others]
             _done, late = await asyncio.wait(tasks, timeout=_NODE_S) if tasks else (set(), set())
         finally:

@@ -44,13 +44,18 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`value` is what must be equal on all nodes, for items that are compared."""
+    """`value` is what must be equal on all nodes, for items that are compared.
+
+    `alike`: what was found without the figures that each node has of its own (process ids, seconds), where
+    there are such: nodes in the same situation have it in common.
+    """
 
     status: Status
     found: str
     fix: str = ""
     repair: Repair | None = None
     value: str = ""
+    alike: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What an item found on a node."""
+    """What an item found on a node; `value` and `alike` as in `Verdict`."""
 
     item: str
     node: str
@@ -81,6 +86,7 @@ class Finding:
     fix: str = ""
     repair: Repair | None = None
     value: str = ""
+    alike: str = ""
 
     def to_problem(self) -> Problem:
         """In words that name the node."""
@@ -99,6 +105,7 @@ def finding_of(item: Item, node: str, verdict: Verdict) -> Finding:
         verdict.fix,
         verdict.repair,
         verdict.value,
+        verdict.alike,
     )
 
 

@@ -15,11 +15,12 @@ from backend.preflight.docker_items import docker_items
 from backend.preflight.input_items import input_items
 from backend.preflight.item import Item
 from backend.preflight.lease_item import lease_item
-from backend.preflight.login_items import limits_item, login_item, stale_item, tools_item
+from backend.preflight.login_items import limits_item, login_item, tools_item
 from backend.preflight.npu_items import cann_item, driver_item, free_npus_item, inside_npus_item, npus_item
 from backend.preflight.python_item import python_item
 from backend.preflight.roce_items import roce_items
 from backend.preflight.setting import Setting
+from backend.preflight.stale_item import stale_item
 
 # also the rows of every table; what only several nodes can answer stands at the end
 ORDER = (
@@ -63,7 +64,7 @@ ORDER = (
 def node_items(node: Node, setting: Setting) -> tuple[Item, ...]:
     """Everything that the node is asked about itself. What does not apply to it is left out."""
     items = [
-        login_item(),
+        login_item(node),
         work_directory_item(node),
         shared_directory_item(setting),
         owner_item(node, setting),

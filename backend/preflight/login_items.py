@@ -1,13 +1,12 @@
-"""The login itself, what it may open and lock, and training that somebody left behind. Pure."""
+"""The login itself, what it may open and lock, and the programs that jobs need. Pure."""
 
 from __future__ import annotations
 
-import re
-
+from backend.fleet.login_shell_client import no_commands
 from backend.fleet.transport import Completed
+from backend.inventory import Node
 from backend.preflight.item import (
     Item,
-    Repair,
     Verdict,
     lines_after,
     script,
@@ -32,25 +31,17 @@ lacking=
 for tool; do command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"; done
 printf 'npudeck-tools%s\\n' "$lacking"
 """
-_PROCESSES = (
-    "LC_ALL=C ps -ww -eo pid=,user=,etimes=,args= 2>/dev/null | head -c 2000000 | sed 's/^/npudeck-ps /'"
-)
-_TRAINING = re.compile(
-    r"^(?:\S*\b(?:python[\d.]*|bash|sh)\b.*?|\S*/|)"
-    r"(?P<what>\bpretrain_\w+\.py|\btorchrun\b|torch\.distributed\.(?:run|launch)\b"
-    r"|0_pl_(?:pretrain|sft|lora)_\w+\.sh|\.npudeck/code/\S+/node\.zip train)"
-)
-_RUN = re.compile(r"\.npudeck/runs/([A-Za-z0-9._-]{1,60})/")
 
 
-def login_item() -> Item:
+def login_item(node: Node) -> Item:
     """The only question whose silence means that the node cannot be reached. `value`: the user's number."""
 
     def judge(done: Completed) -> Verdict:
         found = lines_after(done.text(), "npudeck-login ")
         number, _blank, name = found[0].partition(" ") if found else ("", "", "")
         if not number.isdecimal():
-            return unknown(short(_("it runs no commands: {said}").format(said=done.complaint())))
+            refused = no_commands(node, done.stdout + done.stderr, done.exit_code)
+            return unknown(short(refused.problems[0].what))
         return well(_("logged in as {name}").format(name=short(name, 40) or number), number)
 
     return Item(SSH, _("a login that runs commands"), script(_LOGIN), judge, timeout_s=8.0)
@@ -97,53 +88,3 @@ def tools_item(setting: Setting) -> Item:
         return well(", ".join(TOOLS))
 
     return Item("tools", ", ".join(TOOLS), script(_TOOLS, *TOOLS), judge, setting.inside)
-
-
-def stale_item() -> Item:
-    """Training that runs on the node: left over, or somebody's."""
-
-    def judge(done: Completed) -> Verdict:
-        rows = lines_after(done.text(), "npudeck-ps ")
-        if not rows:
-            return unknown(_("`ps` lists no processes: {said}").format(said=short(done.complaint())))
-        found = [row for row in map(_training, rows) if row is not None]
-        if not found:
-            return well(_("none among {count} processes").format(count=len(rows)))
-        pid, user, since, what, run = found[0]
-        text = _("process {pid} of {user}, since {since}: {what}").format(
-            pid=pid, user=user, since=since, what=what
-        )
-        if len(found) > 1:
-            text += _(" and {count} more").format(count=len(found) - 1)
-        if run:
-            fix = _("`npudeck runs list` on the bastion that began run {run}; `npudeck stop` ends it").format(
-                run=run
-            )
-            return wrong(text, fix)
-        numbers = " ".join(row[0] for row in found[:32])
-        repair = Repair(("kill", *numbers.split()), safe=False, as_root=True)
-        return wrong(text, _("ask its owner; if it is left over: kill {pids}").format(pids=numbers), repair)
-
-    return Item("stale_processes", _("no training from before"), script(_PROCESSES), judge)
-
-
-def _training(row: str) -> tuple[str, str, str, str, str] | None:
-    """Process id, user, age, what it runs and the run it belongs to, of a row of `ps`."""
-    parts = row.split(None, 3)
-    if len(parts) < 4 or not parts[0].isdecimal():
-        return None
-    match = _TRAINING.match(parts[3])
-    if match is None:
-        return None
-    run = _RUN.search(parts[3])
-    return parts[0], short(parts[1], 30), _age(parts[2]), short(match["what"], 60), run[1] if run else ""
-
-
-def _age(seconds: str) -> str:
-    if not (seconds.isascii() and seconds.isdecimal()) or len(seconds) > 12:
-        return "?"
-    total = int(seconds)
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if total >= size:
-            return f"{total // size} {unit}"
-    return f"{total} s"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.item import Finding, Status, lines_after, script, short
+from backend.preflight.setting import Setting
 from backend.translation import _
 
 SHARED = "shared"
@@ -67,11 +68,39 @@ except OSError as error:
 _SECONDS = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)N?$")
 
 
-def judge_marker(node: Node, first: Node, path: str, done: Completed, word: str) -> Finding:
+def questions(setting: Setting) -> Iterator[tuple[str, Node, str]]:
+    """Item, node and what is needed, of everything here that is asked: one node has nobody to differ from."""
+    several = len(setting.nodes) > 1
+    for node in setting.nodes:
+        if several:
+            yield CLOCK, node, _clock_needed()
+            yield SHARED, node, _shared_needed(setting)
+        if node is setting.first:
+            yield PORT, node, port_needed(node, setting.port)
+        else:
+            yield REACH, node, _reach_needed(setting.first, setting.port)
+
+
+def _shared_needed(setting: Setting) -> str:
+    words = _("what {first} writes in {path} can be read")
+    return words.format(first=setting.first.name, path=setting.shared_directory)
+
+
+def judge_written(setting: Setting, done: Completed) -> Finding:
+    """The marker on rank 0's node."""
+    first, needed = setting.first, _shared_needed(setting)
+    if done.ok:
+        return Finding(SHARED, first.name, Status.OK, _("the marker is there"), needed)
+    found = _("no file can be written there: {why}").format(why=short(done.complaint(), 100))
+    fix = _("see shared_directory and shared_inside; a full disk looks like this too")
+    return Finding(SHARED, first.name, Status.WRONG, found, needed, fix)
+
+
+def judge_marker(node: Node, setting: Setting, done: Completed, word: str) -> Finding:
+    first, needed = setting.first, _shared_needed(setting)
     said = lines_after(done.text(), "npudeck-marker ")
-    needed = _("what {first} writes in {path} can be read").format(first=first.name, path=path)
     if said and said[0] == word:
-        return Finding(SHARED, node.name, Status.OK, _("the same everywhere"), needed)
+        return Finding(SHARED, node.name, Status.OK, _("the marker is there"), needed)
     found = _("the marker of {first} cannot be read: {why}").format(
         first=first.name, why=short(said[0] if said else done.complaint(), 100)
     )
@@ -112,10 +141,13 @@ def without_python(first: Node, port: int) -> Finding:
     return Finding(PORT, first.name, Status.SKIPPED, why, port_needed(first, port))
 
 
+def _reach_needed(first: Node, port: int) -> str:
+    words = _("it reaches {address}:{port} on {first}")
+    return words.format(address=first.address, port=port, first=first.name)
+
+
 def judge_meeting(node: Node, first: Node, port: int, done: Completed, word: str) -> Finding:
-    needed = _("it reaches {address}:{port} on {first}").format(
-        address=first.address, port=port, first=first.name
-    )
+    needed = _reach_needed(first, port)
     met, failed = (lines_after(done.text(), f"npudeck-{mark} ") for mark in ("met", "failed"))
     if met and met[0] == word:
         return Finding(REACH, node.name, Status.OK, _("reached"), needed)
@@ -139,24 +171,32 @@ def read_clock(done: Completed) -> float | None:
     return None
 
 
-def judge_clocks(nodes: Sequence[Node], offsets: Mapping[str, tuple[float, float]]) -> list[Finding]:
-    """`offsets`: by node, its clock minus the bastion's, and by how much that may be wrong."""
-    needed = _("at most {limit:g} s from the other nodes").format(limit=MOST_SKEW_S)
+def _clock_needed() -> str:
+    return _("at most {limit:g} s from the other nodes").format(limit=MOST_SKEW_S)
+
+
+def judge_clocks(
+    nodes: Sequence[Node], offsets: Mapping[str, tuple[float, float]], complaints: Mapping[str, str]
+) -> list[Finding]:
+    """`offsets`: by node, its clock minus the bastion's, and by how much that may be wrong.
+
+    `complaints`: what was said instead by the nodes that have no offset.
+    """
+    needed = _clock_needed()
     middle = median([offset for offset, _doubt in offsets.values()]) if offsets else 0.0
     findings = []
     for node in nodes:
         if node.name not in offsets:
+            said = short(complaints.get(node.name, "")) or _("no answer")
+            findings.append(Finding(CLOCK, node.name, Status.UNKNOWN, said, needed))
             continue
         offset, doubt = offsets[node.name]
         skew = offset - middle
-        found = _("{skew:+.1f} s").format(skew=skew) if abs(skew) >= 0.05 else _("within 0.1 s")
         if abs(skew) - doubt <= MOST_SKEW_S:
-            findings.append(
-                Finding(
-                    CLOCK, node.name, Status.OK, _("within {limit:g} s").format(limit=MOST_SKEW_S), needed
-                )
-            )
+            found = _("within {limit:g} s").format(limit=MOST_SKEW_S)
+            findings.append(Finding(CLOCK, node.name, Status.OK, found, needed))
             continue
+        found = _("{skew:+.1f} s").format(skew=skew)
         fix = _("let chronyd or ntpd set it: chronyc makestep; logs of ranks cannot be compared until then")
         findings.append(Finding(CLOCK, node.name, Status.WRONG, found, needed, fix))
     return findings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from backend.events import NodeObserved
 from backend.fleet.transport import Completed
@@ -67,12 +68,13 @@ def free_npus_item(node: Node) -> Item:
         if not seen.processes:
             return well(_("no process on them"))
         owner = seen.processes[0]
-        text = _("process {pid} ({name}) is on NPU {npu}").format(
-            pid=owner.pid, name=short(owner.name, 40), npu=owner.npu_id
-        )
-        if len(seen.processes) > 1:
-            text += _(" and {count} more").format(count=len(seen.processes) - 1)
-        return wrong(text, _("wait for it, stop it, or choose other nodes"))
+        name, npu = short(owner.name, 40), owner.npu_id
+        more = len(seen.processes) - 1
+        others = _(" and {count} more").format(count=more) if more else ""
+        text = _("process {pid} ({name}) is on NPU {npu}").format(pid=owner.pid, name=name, npu=npu)
+        alike = _("{name} is on NPU {npu}").format(name=name, npu=npu)
+        verdict = wrong(text + others, _("wait for it, stop it, or choose other nodes"))
+        return replace(verdict, alike=alike + others)
 
     return Item("free_npus", _("no process on the NPUs"), script(_INFO), judge, timeout_s=15.0)
 

@@ -13,8 +13,8 @@ from backend.inventory import Node
 from backend.preflight.checkpoint_size import checkpoint_need, kept_versions
 from backend.preflight.compare import compared
 from backend.preflight.item import Finding, Item, Status, well
-from backend.preflight.login_items import stale_item
 from backend.preflight.meeting import judge_clocks, read_clock
+from backend.preflight.stale_item import stale_item
 from backend.recipes.fields import Recipe
 
 NODES = tuple(Node(f"n{number}", "h", "192.0.2.1", 8, "/ws") for number in range(8))
@@ -44,11 +44,17 @@ def test_where_nobody_is_in_the_majority_all_are_named() -> None:
 def test_a_clock_that_is_apart_from_the_others() -> None:
     offsets = {node.name: (100.0, 0.01) for node in NODES}
     offsets["n3"] = (102.5, 0.01)
-    bad = [one for one in judge_clocks(NODES, offsets) if one.status is not Status.OK]
+    bad = [one for one in judge_clocks(NODES, offsets, {}) if one.status is not Status.OK]
     assert [(one.node, one.found) for one in bad] == [("n3", "+2.5 s")]
     # an answer that took long proves nothing
     offsets["n3"] = (102.5, 2.0)
-    assert all(one.status is Status.OK for one in judge_clocks(NODES, offsets))
+    assert all(one.status is Status.OK for one in judge_clocks(NODES, offsets, {}))
+
+
+def test_a_node_that_does_not_tell_its_time_is_not_left_out() -> None:
+    offsets = {node.name: (100.0, 0.01) for node in NODES[1:]}
+    first = judge_clocks(NODES, offsets, {"n0": "date: not found"})[0]
+    assert (first.node, first.status, first.found) == ("n0", Status.UNKNOWN, "date: not found")
 
 
 @pytest.mark.parametrize(

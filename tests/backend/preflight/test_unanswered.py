@@ -10,14 +10,17 @@ import pytest
 
 from backend.fleet.capture_client import Captured
 from backend.fleet.kept_output import Output
+from backend.fleet.login_shell_client import no_commands
 from backend.fleet.ssh_client import SshTransport
+from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight import asking_worker
 from backend.preflight.asking_worker import Asking
-from backend.preflight.check_worker import _Together
 from backend.preflight.item import Finding, Status
-from backend.preflight.login_items import limits_item, login_item, stale_item
+from backend.preflight.login_items import limits_item, login_item
 from backend.preflight.setting import Setting
+from backend.preflight.stale_item import stale_item
+from backend.preflight.together_worker import Together
 from backend.problems import NodeError, NodeUnreachableError
 
 NODE = Node("n01", "192.0.2.1", "192.0.2.1", 8, "/w")
@@ -33,7 +36,7 @@ def test_a_refused_host_key_is_no_login_shell(kind: type[NodeError], monkeypatch
     monkeypatch.setattr(asking_worker, "capture", refused)
 
     async def ask() -> list[Finding]:
-        return await Asking(NO_TRANSPORT, SETTING).items(NODE, [login_item()])
+        return await Asking(NO_TRANSPORT, SETTING).items(NODE, [login_item(NODE)])
 
     (found,) = asyncio.run(ask())
     assert found.status is Status.UNKNOWN
@@ -41,12 +44,19 @@ def test_a_refused_host_key_is_no_login_shell(kind: type[NodeError], monkeypatch
     assert found.fix == "npudeck fleet trust n01"
 
 
+def test_a_shell_that_answers_something_else_runs_no_commands() -> None:
+    """Told in the words of every other command."""
+    verdict = login_item(NODE).judge(Completed(1, b"", b"no such luck"))
+    assert verdict.status is Status.UNKNOWN
+    assert verdict.found == no_commands(NODE, b"no such luck", 1).problems[0].what
+
+
 def test_nothing_outlives_an_interrupted_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever were left would fail when the connection goes, in a traceback of its own."""
     ended: list[str] = []
 
     async def slow(_transport: object, node: Node, argv: Sequence[str], **_more: object) -> Any:
-        if argv == login_item().argv:
+        if argv == login_item(NODE).argv:
             return Captured("exit", 0, Output(b"npudeck-login 0 root\n"), Output(), b"", 0.1)
         try:
             await asyncio.sleep(600)
@@ -57,7 +67,9 @@ def test_nothing_outlives_an_interrupted_check(monkeypatch: pytest.MonkeyPatch) 
 
     async def ask() -> int:
         asking = Asking(NO_TRANSPORT, SETTING)
-        check = asyncio.ensure_future(asking.items(NODE, [login_item(), stale_item(), limits_item(SETTING)]))
+        check = asyncio.ensure_future(
+            asking.items(NODE, [login_item(NODE), stale_item(), limits_item(SETTING)])
+        )
         await asyncio.sleep(0.05)
         check.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -88,6 +100,6 @@ def test_without_a_python_nothing_can_listen(python: Status, port: Status) -> No
     """One cause is said once."""
     transport = cast(SshTransport, _Transport())
     before = [Finding("python", "n01", python, "", "")]
-    together = _Together(Asking(transport, SETTING), transport, SETTING, before)
+    together = Together(Asking(transport, SETTING), transport, SETTING, before)
     found = {one.item: one for one in asyncio.run(together.ask())}
     assert found["master_port"].status is port

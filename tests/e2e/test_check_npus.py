@@ -1,0 +1,68 @@
+"""`npudeck check` of NPUs and of their own network, on real machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from machines import Machines, why_not
+from ready_machines import (
+    Check,
+    bad,
+    check_of,
+    ready_machines,
+    said,
+    states,
+)
+
+pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    with ready_machines(tmp_path_factory.mktemp("machines")) as machines:
+        yield machines
+
+
+@pytest.fixture
+def check(
+    machines: Machines, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Check:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return check_of(machines, capsys)
+
+
+def test_npus_that_are_missing_or_taken(machines: Machines, check: Check) -> None:
+    second = machines.all[1]
+    second.show_npus(count=7)
+    code, report = check()
+    assert (code, set(bad(report))) == (1, {("npus", "m2")})
+    second.show_npus(busy=3)
+    code, report = check()
+    assert (code, set(bad(report))) == (1, {("free_npus", "m2")})
+    assert said(report, "free_npus", "m2") == "process 4711 (python) is on NPU 3"
+    second.tool("npu-smi", "exit 187")
+    code, report = check()
+    assert states(report)["npus", "m2"] == "wrong"
+    assert "-8005" in said(report, "npus", "m2")
+    second.run("rm /usr/local/sbin/hccn_tool /usr/local/sbin/npu-smi")
+    code, report = check()
+    assert said(report, "roce_ip", "m2") == "hccn_tool is not found"
+    assert said(report, "npus", "m2") == "npu-smi: not found"
+    second._furnish()
+    assert check()[0] == 0
+
+
+def test_two_npus_with_one_address(machines: Machines, check: Check) -> None:
+    first, second = machines.all
+    text = second.run("cat /usr/local/sbin/hccn_tool")
+    number = second.address.rpartition(".")[2]
+    second.tool("hccn_tool", text.replace(f"10.20.{number}.", f"10.20.{first.address.rpartition('.')[2]}."))
+    code, report = check()
+    second.tool("hccn_tool", 'case $3 in -tls) echo "dev_id:$2, tls switch[0](0:disable)" ;; esac')
+    bare = check()[1]
+    second._furnish()
+    assert (code, set(bad(report))) == (1, {("roce_ip", "m2")})
+    assert "is also that of an NPU of m1" in said(report, "roce_ip", "m2")
+    assert said(bare, "roce_ip", "m2") == "NPU 0,1,2,3,4,5,6,7 has no address"

@@ -1,0 +1,133 @@
+"""What `npudeck check` finds out between real machines: who is reached, clocks, the port where ranks meet."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from machines import Machine, Machines, why_not
+from ready_machines import (
+    PORT,
+    Check,
+    bad,
+    check_of,
+    inventory,
+    ready_machines,
+    said,
+    states,
+)
+
+NOT_REACHED = "the node was not reached"
+
+pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    with ready_machines(tmp_path_factory.mktemp("machines")) as machines:
+        yield machines
+
+
+@pytest.fixture
+def check(
+    machines: Machines, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Check:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return check_of(machines, capsys)
+
+
+@contextlib.contextmanager
+def off(machine: Machine) -> Iterator[None]:
+    """As far as everybody else can tell."""
+    machine.run(f"ip address del {machine.address}/24 dev eth0")
+    try:
+        yield
+    finally:
+        machine.run(f"ip address add {machine.address}/24 dev eth0")
+        machine.run(f"ip route replace default via {machine._gateway}")
+
+
+def test_a_machine_that_is_off_is_not_reached(machines: Machines, check: Check) -> None:
+    whole = states(check()[1])
+    with off(machines.all[1]):
+        code, report = check()
+    assert code == 4
+    assert states(report)["ssh", "m2"] == "unknown"
+    of_the_second = {item: state for (item, node), state in states(report).items() if node == "m2"}
+    assert {state for item, state in of_the_second.items() if item != "ssh"} == {"skipped"}
+    assert {said(report, item, "m2") for item in of_the_second if item != "ssh"} == {NOT_REACHED}
+    assert states(report)["npus", "m1"] == "ok"
+    # a script finds an entry wherever it finds one on a good day
+    assert set(states(report)) == set(whole)
+    assert all(found["needed"] for found in report["findings"])
+
+
+def test_without_the_first_machine_nothing_that_needs_it_is_left_out(
+    machines: Machines, check: Check
+) -> None:
+    whole = states(check()[1])
+    with off(machines.all[0]):
+        code, report = check()
+    assert (code, set(states(report))) == (4, set(whole))
+    assert said(report, "master_port", "m1") == NOT_REACHED
+    assert said(report, "reach", "m2") == said(report, "shared", "m2") == "m1 cannot take part"
+    assert states(report)["clock", "m2"] == "ok"
+
+
+def test_a_clock_that_goes_wrong(machines: Machines, check: Check) -> None:
+    second = machines.all[1]
+    # the machines share one clock: what tells the time is replaced
+    (second.folder / "bin" / "date").write_text('#!/bin/sh\nexec /bin/date -d "+7 seconds" "$@"\n')
+    (second.folder / "bin" / "date").chmod(0o755)
+    code, report = check()
+    (second.folder / "bin" / "date").unlink()
+    assert code == 1
+    # of two nobody knows which is right
+    assert set(bad(report)) == {("clock", "m1"), ("clock", "m2")}
+    assert said(report, "clock", "m2") == "+3.5 s"
+
+
+def test_the_port_and_the_address_where_ranks_meet(machines: Machines, check: Check) -> None:
+    first = machines.all[0]
+    taken = first.background(
+        "/usr/bin/python3", "-c",
+        f"import socket, time; s = socket.create_server(('', {PORT})); time.sleep(60)",
+    )  # fmt: skip
+    try:
+        time.sleep(0.5)
+        code, report = check()
+        assert (code, set(bad(report))) == (1, {("master_port", "m1")})
+        assert f"port {PORT} is taken" in said(report, "master_port", "m1")
+        assert said(report, "reach", "m2") == "nothing listens on m1: see master_port"
+    finally:
+        first.run("pkill -f create_server", check=False)
+        taken.wait()
+    inventory(machines, address="192.0.2.77")
+    code, report = check()
+    inventory(machines)
+    assert set(bad(report)) == {("master_port", "m1")}
+    assert "192.0.2.77 is no address of this node" in said(report, "master_port", "m1")
+
+
+def test_an_address_that_means_another_machine_is_not_taken_for_the_first(
+    machines: Machines, check: Check
+) -> None:
+    """A real service at the same address and port, on the machine that calls."""
+    first, second = machines.all
+    second.run(f"ip address add {first.address}/32 dev lo")
+    other = second.background(
+        "/usr/bin/python3", "-c",
+        f"import socket; s = socket.create_server(('', {PORT}))\nwhile True: s.accept()[0].send(b'hello\\n')",
+    )  # fmt: skip
+    try:
+        time.sleep(0.5)
+        code, report = check()
+    finally:
+        second.run("pkill -f create_server", check=False)
+        second.run(f"ip address del {first.address}/32 dev lo")
+        other.wait()
+    assert (code, set(bad(report))) == (1, {("reach", "m2")})
+    assert "somebody else answers" in said(report, "reach", "m2")
