@@ -46,7 +46,8 @@ class Node:
 
     `host` is what SSH connects to (a name of `~/.ssh/config` works); `address` is what the other nodes use
     as MASTER_ADDR; `npus` is how many NPUs the node is expected to have; `device` is what the native engine
-    computes on there: npu, cuda or cpu (a rehearsal), never silently another.
+    computes on there: npu, cuda or cpu (a rehearsal), never silently another; `worst_health` is the worst
+    that an NPU may be for a launch to take it: ok, warning, alarm or critical.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Node:
     user: str | None = None
     python: str = "python3"
     device: str = "npu"
+    worst_health: str = "warning"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The inventory's TOML turned into plain data, with every problem found at once.
 
-[fleet]     name, work_directory, shared_directory, python, device, npus_per_node
+[fleet]     name, work_directory, shared_directory, python, device, npus_per_node, worst_health
 [ssh]       user, port, config, known_hosts, identity_files, proxy_jump, connect_timeout_s
 [container] name, image, work_directory, user, cpus, memory, shm_size
-[[nodes]]   name, host, address, port, user, npus, work_directory, python, device, groups
+[[nodes]]   name, host, address, port, user, npus, work_directory, python, device,
+            worst_health, groups
 [groups]    name = "node set"
 """
 
@@ -21,6 +22,7 @@ from backend.problems import InputError, Problem, Severity
 from backend.translation import _
 
 DEVICES = ("npu", "cuda", "cpu")
+HEALTH_WORDS = ("ok", "warning", "alarm", "critical")
 NPUS_PER_NODE = 8  # every machine of the guide (Snt9b) has eight
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOST = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9._:%\[\]-]*")
@@ -78,6 +80,7 @@ def _fleet_defaults(fleet: TomlTable) -> Node:
         work_directory=fleet.text("work_directory") or "",
         python=fleet.text("python", "python3") or "python3",
         device=_device(fleet, "npu"),
+        worst_health=_worst_health(fleet, "warning"),
     )
 
 
@@ -105,22 +108,32 @@ def _read_entry(table: TomlTable, defaults: Node, found: _Found) -> None:
     port, user = table.whole("port", None, 1, 65535), table.text("user")
     python = table.text("python", defaults.python) or defaults.python
     device = _device(table, defaults.device)
+    worst_health = _worst_health(table, defaults.worst_health)
     groups = table.texts("groups")
     taken = {node.name for node in found.nodes}
     for name, host, address, work in zip(names, hosts, addresses, works, strict=True):
         _check_node(table, name, host, address, work, taken)
         taken.add(name)
-        found.nodes.append(Node(name, host, address, npus, work, port, user, python, device))
+        found.nodes.append(Node(name, host, address, npus, work, port, user, python, device, worst_health))
         for group in groups:
             found.groups.setdefault(group, []).append(name)
 
 
 def _device(table: TomlTable, default: str) -> str:
-    device = table.text("device", default) or default
-    if device not in DEVICES:
-        what = _("{device!r} is nothing that the native engine computes on").format(device=device)
-        table.problem("device", what, "", _("take one of {names}").format(names=", ".join(DEVICES)))
-    return device
+    what = _("{word!r} is nothing that the native engine computes on")
+    return _one_of(table, "device", default, DEVICES, what)
+
+
+def _worst_health(table: TomlTable, default: str) -> str:
+    return _one_of(table, "worst_health", default, HEALTH_WORDS, _("{word!r} is no state of an NPU"))
+
+
+def _one_of(table: TomlTable, key: str, default: str, words: tuple[str, ...], what: str) -> str:
+    word = table.text(key, default) or default
+    if word not in words:
+        fix = _("take one of {names}").format(names=", ".join(words))
+        table.problem(key, what.format(word=word), "", fix)
+    return word
 
 
 def _check_node(table: TomlTable, name: str, host: str, address: str, work: str, taken: set[str]) -> None:

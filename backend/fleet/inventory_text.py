@@ -54,6 +54,8 @@ def _node(node: Node) -> list[tuple[str, Any]]:
         values.append(("python", node.python))
     if node.device != "npu":
         values.append(("device", node.device))
+    if node.worst_health != "warning":
+        values.append(("worst_health", node.worst_health))
     return values
 
 

@@ -8,6 +8,7 @@ from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.input_items import SCRIPT, fault_of, is_out_of_reach, read_inputs
 from backend.preflight.item import Item, Place, Verdict, script, short, unknown, well, wrong
+from backend.preflight.npu_health import FIX, ill_npus, is_too_ill, place_of
 from backend.preflight.python_item import python_item
 from backend.problems import Problem, Severity
 from backend.translation import _
@@ -62,7 +63,7 @@ def _readable(node: Node, requirements: Requirements) -> Item:
 
 
 def judge_devices(node: Node, seen: NodeObserved | NodeNotReached, needed: int) -> Problem | None:
-    """Enough NPUs, and nobody on those that we would take."""
+    """Enough NPUs, well enough, and nobody on those that we would take."""
     if isinstance(seen, NodeNotReached):
         return _problem(
             node,
@@ -78,6 +79,14 @@ def judge_devices(node: Node, seen: NodeObserved | NodeNotReached, needed: int) 
             ),
             _("npu-smi lists no more"),
             _("choose other nodes, or lower npus_per_node"),
+        )
+    ill = [found for found in ill_npus(node, seen, needed) if is_too_ill(node, found)]
+    if ill:
+        return _problem(
+            node,
+            _("{place} of {node}: {what}").format(place=place_of(ill[0]), node=node.name, what=ill[0].what),
+            _("a run would most likely be lost on it"),
+            FIX.format(node=node.name),
         )
     if seen.processes:
         owner = seen.processes[0]

@@ -16,6 +16,7 @@ from backend.preflight.input_items import input_items
 from backend.preflight.item import Item
 from backend.preflight.lease_item import lease_item
 from backend.preflight.login_items import limits_item, login_item, tools_item
+from backend.preflight.npu_health import npu_health_item
 from backend.preflight.npu_items import cann_item, driver_item, free_npus_item, inside_npus_item, npus_item
 from backend.preflight.python_item import python_item
 from backend.preflight.roce_items import roce_items
@@ -27,6 +28,7 @@ ORDER = (
     "plan",
     "ssh",
     "npus",
+    "npu_health",
     "free_npus",
     "leases",
     "stale_processes",
@@ -77,7 +79,11 @@ def node_items(node: Node, setting: Setting) -> tuple[Item, ...]:
         tools_item(setting),
     ]
     if setting.npus(node):
-        items += [npus_item(node, setting), free_npus_item(node)]
+        items += [
+            npus_item(node, setting),
+            npu_health_item(node, setting.npus(node)),
+            free_npus_item(node),
+        ]
     if node.device == "npu":
         items += [driver_item(), cann_item(setting)]
     if (run := setting.container_run(node)) is not None:

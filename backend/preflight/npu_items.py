@@ -48,7 +48,7 @@ def npus_item(node: Node, setting: Setting) -> Item:
     needed = setting.npus(node)
 
     def judge(done: Completed) -> Verdict:
-        seen = _observed(node, done)
+        seen = observed(node, done)
         if not isinstance(seen, NodeObserved):
             return wrong(short(seen), _("run `npu-smi info` there; see `npudeck health`"))
         count = len(seen.devices)
@@ -62,7 +62,7 @@ def npus_item(node: Node, setting: Setting) -> Item:
 
 def free_npus_item(node: Node) -> Item:
     def judge(done: Completed) -> Verdict:
-        seen = _observed(node, done)
+        seen = observed(node, done)
         if not isinstance(seen, NodeObserved):
             return unknown(short(seen))
         if not seen.processes:
@@ -84,7 +84,7 @@ def inside_npus_item(node: Node, setting: Setting) -> Item:
     needed = setting.npus(node)
 
     def judge(done: Completed) -> Verdict:
-        seen = _observed(node, done)
+        seen = observed(node, done)
         if not isinstance(seen, NodeObserved):
             fix = _("mount npu-smi, dcmi and driver into it; one container alone may have an NPU")
             return wrong(short(seen), fix)
@@ -124,7 +124,12 @@ def cann_item(setting: Setting) -> Item:
     return Item("cann", needed, script(_CANN), judge, setting.inside, same=Status.WRONG)
 
 
-def _observed(node: Node, done: Completed) -> NodeObserved | str:
+def ask_table() -> tuple[str, ...]:
+    """What `observed` reads the answer of."""
+    return script(_INFO)
+
+
+def observed(node: Node, done: Completed) -> NodeObserved | str:
     """What npu-smi says, or why it says nothing."""
     _noise, mark, table = done.text().partition("npudeck-table\n")
     if not mark:

@@ -148,6 +148,7 @@ def test_all_problems_at_once() -> None:
         ('[[nodes]]\nname = "a;b"', "nodes[1].name"),
         ('[[nodes]]\nname = "a"\nhost = "h\\u0007"', "nodes[1].host"),
         ('[container]\nimage = "i"', "container.name"),
+        ('[fleet]\nworst_health = "dead"', "fleet.worst_health"),
     ],
 )
 def test_problem_names_its_place(text: str, place: str) -> None:
@@ -202,6 +203,8 @@ def inventories(draw: st.DrawFn) -> Inventory:
             draw(st.integers(1, 64)),
             work,
             draw(st.none() | st.integers(1, 65535)),
+            device=draw(st.sampled_from(["npu", "cpu"])),
+            worst_health=draw(st.sampled_from(["ok", "warning", "alarm", "critical"])),
         )
         for name in chosen
     )
