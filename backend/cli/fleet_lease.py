@@ -7,9 +7,8 @@ import asyncio
 import re
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
 from backend.cli.fleet_selection import add_nodes, chosen_names, nodes_of, open_fleet
@@ -20,7 +19,7 @@ from backend.problems import ConflictError, NpudeckError, Problem, Severity, Usa
 from backend.translation import _
 
 _BY_HAND = "by-hand"
-_DEADLINE_S = 30.0
+_DEADLINE_S = 60.0
 _Action = Callable[[Transport, Node], Awaitable[tuple[Lease, ...]]]
 _Undo = Callable[[Transport], Awaitable[None]]
 
@@ -89,8 +88,10 @@ def _leases(arguments: argparse.Namespace) -> int:
 def _hold(arguments: argparse.Namespace) -> int:
     """Exit code 6 when somebody else holds some of it; other nodes are held all the same.
 
-    Interrupted (SIGINT, SIGTERM), it gives back what it took, or says where it could not.
+    Interrupted (SIGINT, SIGTERM, SIGHUP), it gives back what it took, to others what it stole from them, or
+    says where it could not.
     """
+    from backend.cli.fleet_lease_report import say_given_back
     from backend.fleet.hold_worker import Holding
 
     inventory = open_fleet(arguments)
@@ -104,20 +105,9 @@ def _hold(arguments: argparse.Namespace) -> int:
         return await holding.hold(transport, node)
 
     async def undo(transport: Transport) -> None:
-        _say_given_back(*await holding.give_back(transport))
+        say_given_back(await holding.give_back(transport))
 
-    return _everywhere(arguments, inventory, hold, undo)
-
-
-def _say_given_back(back: Sequence[str], kept: dict[str, str]) -> None:
-    from backend.cli.diagnostics import say
-    from backend.fleet.node_sets import folded
-
-    if back:
-        say(_("given back: {names}").format(names=folded(back)))
-    for name, why in kept.items():
-        words = _("{node} may be held still ({why}): npudeck fleet release {node} gives it back")
-        say(words.format(node=name, why=why))
+    return _everywhere(arguments, inventory, hold, undo, holding.stolen if arguments.steal else None)
 
 
 def _release(arguments: argparse.Namespace) -> int:
@@ -130,7 +120,11 @@ def _release(arguments: argparse.Namespace) -> int:
 
     async def give(transport: Transport, node: Node) -> tuple[Lease, ...]:
         if arguments.steal:
-            await seize(transport, node, owner)
+            seized = await seize(transport, node, owner)
+            if others := tuple(
+                lease for lease in seized if lease.run_key != owner.run_key and not lease.over
+            ):
+                taken[node.name] = others
             return await leases_of(transport, node, owner.place)
         gave = await release(transport, node, owner.run_key)
         left = await leases_of(transport, node, owner.place)
@@ -140,7 +134,8 @@ def _release(arguments: argparse.Namespace) -> int:
         return left
 
     foreign: list[Problem] = []
-    code = _everywhere(arguments, inventory, give)
+    taken: dict[str, tuple[Lease, ...]] = {}
+    code = _everywhere(arguments, inventory, give, taken=taken if arguments.steal else None)
     for problem in foreign:
         say_problem(problem)
     return max(code, ConflictError.exit_code) if foreign else code
@@ -167,17 +162,24 @@ def _owner(arguments: argparse.Namespace, inventory: Inventory) -> LeaseOwner:
 
 
 def _everywhere(
-    arguments: argparse.Namespace, inventory: Inventory, action: _Action, undo: _Undo | None = None
+    arguments: argparse.Namespace,
+    inventory: Inventory,
+    action: _Action,
+    undo: _Undo | None = None,
+    taken: Mapping[str, Sequence[Lease]] | None = None,
 ) -> int:
+    """`taken`: node -> what `action` took from others, filled while it works; None where it takes nothing."""
+    from backend.cli.fleet_lease_report import print_leases, say_taken, to_json
     from backend.cli.output import print_json
 
     nodes = nodes_of(chosen_names(arguments.nodes, inventory), inventory)
     answers = asyncio.run(_ask(inventory, nodes, action, undo))
     errors = [answer for answer in answers.values() if isinstance(answer, NpudeckError)]
     if arguments.json:
-        print_json({"nodes": [_json(name, answer) for name, answer in answers.items()]})
+        print_json(to_json(answers, taken))
     else:
-        _print(answers)
+        print_leases(answers)
+        say_taken(_("{node}: taken from {names}"), taken or {})
     return max((error.exit_code for error in errors), default=0)
 
 
@@ -190,7 +192,7 @@ async def _ask(
     transport = connect_inside(inventory)
     ended_by: list[int] = []
     if undo is not None:
-        _cancel_at_the_term_signal(ended_by)
+        _cancel_at_the_end_signals(ended_by)
     try:
         return await fan_out(nodes, lambda node: action(transport, node), deadline_s=_DEADLINE_S)
     except asyncio.CancelledError:
@@ -203,65 +205,17 @@ async def _ask(
         await transport.close()
 
 
-def _cancel_at_the_term_signal(ended_by: list[int]) -> None:
-    """As asyncio does it for SIGINT; the second SIGTERM ends the process as it does by default."""
+def _cancel_at_the_end_signals(ended_by: list[int]) -> None:
+    """As asyncio does it for SIGINT; the second SIGTERM or SIGHUP ends the process as it does by default."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
-    def end() -> None:
-        loop.remove_signal_handler(signal.SIGTERM)
-        ended_by.append(signal.SIGTERM)
+    def end(number: int) -> None:
+        loop.remove_signal_handler(number)
+        ended_by.append(number)
         if task is not None:
             task.cancel()
 
-    loop.add_signal_handler(signal.SIGTERM, end)
-
-
-def _print(answers: dict[str, tuple[Lease, ...] | NpudeckError]) -> None:
-    from backend.cli.diagnostics import printable, say_problem
-    from backend.cli.output import print_table
-
-    rows: list[tuple[str, ...]] = []
-    for name, answer in answers.items():
-        if isinstance(answer, NpudeckError):
-            for problem in answer.problems:
-                say_problem(problem)
-        elif not answer:
-            rows.append((name, "-", _("free"), "-", "-", "-"))
-        else:
-            rows += [(name, *_row(lease)) for lease in answer]
-    if not rows:
-        return
-    columns = (_("NODE"), _("NPU"), _("STATE"), _("RUN"), _("SINCE"), _("REMARK"))
-    print_table(columns, [tuple(map(printable, row)) for row in rows])
-
-
-def _row(lease: Lease) -> tuple[str, ...]:
-    # a file that cannot be read says no time
-    since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(lease.since)) if lease.since > 0 else "-"
-    remarks = [_("by {actor}").format(actor=lease.actor), lease.why]
-    if lease.alive:
-        remarks.append(_("{count} processes").format(count=lease.alive))
-    if lease.over:
-        remarks.append(_("over: the next who asks gets it"))
-    return lease.device, lease.state, lease.run_key, since, ", ".join(filter(None, remarks))
-
-
-def _json(name: str, answer: tuple[Lease, ...] | NpudeckError) -> dict[str, Any]:
-    if isinstance(answer, NpudeckError):
-        return {"node": name, "leases": None, "problems": [problem.to_json() for problem in answer.problems]}
-    leases = [
-        {
-            "npu": None if lease.device == "all" else lease.device,
-            "state": lease.state,
-            "over": lease.over,
-            "run": lease.run_key,
-            "actor": lease.actor,
-            "since": lease.since,
-            "quiet_s": lease.quiet_s,
-            "ttl_s": lease.ttl_s,
-            "processes": lease.alive,
-            "why": lease.why,
-        }
-        for lease in answer
-    ]
-    return {"node": name, "leases": leases, "problems": []}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup has SIGHUP ignored
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, end, number)

@@ -13,11 +13,11 @@ import asyncssh
 
 from backend.fleet.guarded_command import AfterMark, guarded, timed_out
 from backend.fleet.kept_output import KeptOutput, Output
-from backend.fleet.login_shell_client import last_words, no_commands
+from backend.fleet.login_shell_client import no_commands, no_commands_inside
 from backend.fleet.ssh_client import SshTransport
 from backend.fleet.ssh_errors_client import lost
 from backend.inventory import Container, Node
-from backend.problems import NodeError, Problem, Severity
+from backend.problems import NodeError
 from backend.translation import _
 
 Ended = Literal["exit", "timeout", "flood"]
@@ -132,9 +132,4 @@ class _Reading:
 def _no_command(node: Node, reading: _Reading, exit_code: int, container: Container | None) -> NodeError:
     if container is None:
         return no_commands(node, reading.noise, exit_code)
-    # between the login shell and the command stands docker, whose words these are in nearly all cases
-    what = _("no command runs in the container {name}: {said}").format(
-        name=container.name, said=last_words(reading.noise, exit_code)
-    )
-    fix = _("npudeck containers status {node} says why, containers start starts it").format(node=node.name)
-    return NodeError(Problem(node.name, Severity.ERROR, what, "", fix))
+    return no_commands_inside(node, container, reading.noise, exit_code)

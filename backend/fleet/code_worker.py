@@ -10,6 +10,7 @@ from backend.fleet import jobs
 from backend.fleet.code_package import CODE, INSTALL
 from backend.fleet.code_package_files import CodePackage
 from backend.fleet.code_script import CodeThere, Unpacked, look_argv, parse_look, parse_unpacked, unpack_argv
+from backend.fleet.login_shell_client import check_commands_run
 from backend.fleet.node_code_files import load_node_code
 from backend.fleet.staging import stage
 from backend.fleet.transport import Transport
@@ -39,6 +40,7 @@ async def unpack(
             raise ValueError
         unpacked = parse_unpacked(done.text())
     except (ValueError, KeyError, TypeError) as error:
+        await check_commands_run(transport, node)
         what = _("the package cannot be unpacked: {why}").format(why=done.complaint())
         raise NodeError(Problem(node.name, Severity.ERROR, what)) from error
     if unpacked.state == "edited":
@@ -66,6 +68,7 @@ async def look(transport: Transport, node: Node, folder: str) -> CodeThere:
             raise ValueError
         return parse_look(done.text())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        await check_commands_run(transport, node)
         what = _("the code cannot be looked at: {why}").format(why=done.complaint())
         raise NodeError(Problem(node.name, Severity.ERROR, what)) from error
 

@@ -15,16 +15,16 @@ class ContainerTransport:
 
     def __init__(self, outer: Transport, container: Container) -> None:
         self.outer = outer
-        self._container = container
+        self.container = container
 
     async def run(
         self, node: Node, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = 15.0
     ) -> Completed:
-        inside = in_container(self._container, argv, interactive=bool(stdin))
+        inside = in_container(self.container, argv, interactive=bool(stdin))
         return await self.outer.run(node, inside, stdin=stdin, timeout_s=timeout_s)
 
     async def open(self, node: Node, argv: Sequence[str], *, timeout_s: float = 15.0) -> Channel:
-        inside = in_container(self._container, argv, interactive=True)
+        inside = in_container(self.container, argv, interactive=True)
         return await self.outer.open(node, inside, timeout_s=timeout_s)
 
     async def close(self) -> None:

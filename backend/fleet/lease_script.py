@@ -2,11 +2,12 @@
 
     WORK_DIRECTORY/.npudeck/leases/DEVICE   a number of an NPU, or `all`: nine lines, see `put` below
     WORK_DIRECTORY/.npudeck/leases.log      who took what from whom, and why
+    WORK_DIRECTORY/.npudeck/stolen/RUN/SINCE  what this steal of RUN took from others, for UNDO
 
 Everything happens under one flock, so that several NPUs are taken together or not at all. The node judges
-with its own clock. A lease is over when the machine (boot id) or its container (pid namespace) has been
-started anew since, or when nobody renewed it for its time to live and no process of its run is left; a run
-whose bastion is gone but which computes on keeps its NPUs.
+with its own clock. A lease is over when the machine (boot id) or its container (pid namespace, and the start
+of its process 1) has been started anew since, or when nobody renewed it for its time to live, and no process
+of its run is left; a run whose bastion is gone but which computes on keeps its NPUs.
 """
 
 from __future__ import annotations
@@ -19,19 +20,36 @@ from typing import Literal
 State = Literal["held", "orphaned", "reboot", "restart", "silent", "broken"]
 EVERYTHING = "all"
 
-_COMMON = """
+_WORDS = """
 set -eu
 umask 022
 LC_ALL=C; export LC_ALL
 root=$1; run=$2; place=$3; ttl=$4; actor=$5; since=$6; why=$7; steal=$8; shift 8
 boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo none)
-pids=$(readlink /proc/self/ns/pid 2>/dev/null || echo none)
+# a container that is started anew often gets the number of the old one's namespace again
+pids=$(readlink /proc/self/ns/pid 2>/dev/null || echo none)@$(
+    sed 's/.*) //' /proc/1/stat 2>/dev/null | cut -d' ' -f20
+)
 now=$(date +%s)
+"""
+
+_LOCK = """
 mkdir -p "$root/leases"
 command -v flock >/dev/null || { echo "flock (util-linux) is needed" >&2; exit 3; }
 exec 9>"$root/leases.lock"
 flock -w 10 9 || { echo "the leases are locked by another command" >&2; exit 3; }
+"""
 
+# to look needs no right to write; what cannot be seen is not free
+_THERE = """
+if ! said=$(ls -d "$root/leases/." 2>&1); then
+    case $said in *"No such file"*) printf 'npudeck-lease\\ttaken\\n'; exit 0;; esac
+    echo "$said" >&2; exit 3
+fi
+[ -r "$root/leases" ] || { echo "$root/leases: Permission denied" >&2; exit 3; }
+"""
+
+_TOOLS = """
 load() {
     was_run= was_actor= was_since= was_place= was_boot= was_pids= was_beat= was_ttl= was_why=
     {
@@ -47,9 +65,9 @@ load() {
         return
     fi
     if [ "$was_boot" != "$boot" ]; then state=reboot; return; fi
-    if [ "$was_place" = "$place" ] && [ "$was_pids" != "$pids" ]; then state=restart; return; fi
     alive=$(grep -lzsF -e "NPUDECK_JOB=$was_run." /proc/[0-9]*/environ 2>/dev/null | wc -l) || :
-    if [ $((now - was_beat)) -le "$was_ttl" ]; then state=held
+    if [ "$was_place" = "$place" ] && [ "$was_pids" != "$pids" ] && [ "$alive" -eq 0 ]; then state=restart
+    elif [ $((now - was_beat)) -le "$was_ttl" ]; then state=held
     elif [ "$alive" -gt 0 ]; then state=orphaned
     else state=silent; fi
 }
@@ -76,11 +94,14 @@ note() {
 
 over() { case $state in reboot|restart|silent) return 0;; esac; return 1; }
 """
+_COMMON = _WORDS + _LOCK + _TOOLS
 
-# first look at all of them, then take all of them
+# first look at all of them, then take all of them; who asked may have gone while this waited for the lock:
+# then the line that it prints first finds nobody, and nothing is taken
 TAKE = (
     _COMMON
     + """
+printf 'npudeck-lease\\tbegun\\n'
 refused=
 for device; do
     for there in "$root"/leases/*; do
@@ -94,16 +115,19 @@ for device; do
     done
 done
 [ -z "$refused" ] || exit 0
+rm -rf "$root/stolen/$run"
 for device; do
     for there in "$root"/leases/*; do
         [ -e "$there" ] || continue
         name=${there##*/}
         [ "$device" = all ] || [ "$name" = all ] || [ "$name" = "$device" ] || continue
         load "$name"
-        [ "$was_run" = "$run" ] && [ "$state" != broken ] && continue
+        if [ "$was_run" = "$run" ] && [ "$state" != broken ] && ! over; then continue; fi
         say replaced "$name"
-        if over; then note expired "$name"; else note stolen "$name"; fi
-        rm -f "$there"
+        if over; then note expired "$name"; rm -f "$there"; continue; fi
+        note stolen "$name"
+        mkdir -p "$root/stolen/$run/$since"
+        mv -f "$there" "$root/stolen/$run/$since/$name"
     done
     put "$device"
 done
@@ -132,6 +156,7 @@ DROP = (
     _COMMON
     + """
 wanted=" $* "
+rm -rf "$root/stolen/$run"
 for there in "$root"/leases/*; do
     [ -e "$there" ] || continue
     name=${there##*/}
@@ -147,8 +172,35 @@ printf 'npudeck-lease\\ttaken\\n'
 """
 )
 
-LIST = (
+# of the run's the NPUs that are named; what that steal took from others is theirs again, as it was
+UNDO = (
     _COMMON
+    + """
+for name; do
+    [ -e "$root/leases/$name" ] || continue
+    load "$name"
+    [ "$was_run" = "$run" ] || continue
+    say dropped "$name"
+    rm -f "$root/leases/$name"
+done
+for there in "$root/stolen/$run/$since"/*; do
+    [ -e "$there" ] || continue
+    name=${there##*/}
+    [ ! -e "$root/leases/$name" ] && [ ! -e "$root/leases/all" ] || continue
+    mv -f "$there" "$root/leases/$name"
+    load "$name"
+    note restored "$name"
+    say restored "$name"
+done
+rm -rf "$root/stolen/$run"
+printf 'npudeck-lease\\ttaken\\n'
+"""
+)
+
+LIST = (
+    _WORDS
+    + _THERE
+    + _TOOLS
     + """
 for there in "$root"/leases/*; do
     [ -e "$there" ] || continue

@@ -15,12 +15,13 @@ from backend.fleet.lease_script import (
     LIST,
     RENEW,
     TAKE,
+    UNDO,
     Answer,
     Lease,
     parse_answer,
     words_of,
 )
-from backend.fleet.login_shell_client import check_login_shell
+from backend.fleet.login_shell_client import check_commands_run
 from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.problems import ConflictError, NodeError, Problem, Severity
@@ -29,7 +30,18 @@ from backend.translation import _
 TTL_S = 900
 RENEW_S = 60.0
 
-__all__ = ["Lease", "LeaseOwner", "acquire", "holder_of", "keep", "leases_of", "release", "renew", "seize"]
+__all__ = [
+    "Lease",
+    "LeaseOwner",
+    "acquire",
+    "holder_of",
+    "keep",
+    "leases_of",
+    "release",
+    "renew",
+    "seize",
+    "undo",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,16 @@ async def release(
     return bool(answer.said("dropped"))
 
 
+async def undo(
+    transport: Transport, node: Node, owner: LeaseOwner, devices: Sequence[str], *, timeout_s: float = 15.0
+) -> tuple[tuple[Lease, ...], tuple[Lease, ...]]:
+    """Give back `devices` of the node, and to their holders what `acquire` of the same `owner` stole from
+    them. Answers both: what was given back, and what is others' again.
+    """
+    answer = await _ask(transport, node, UNDO, owner, devices, False, timeout_s)
+    return answer.said("dropped"), answer.said("restored")
+
+
 async def seize(
     transport: Transport, node: Node, owner: LeaseOwner, *, timeout_s: float = 15.0
 ) -> tuple[Lease, ...]:
@@ -179,14 +201,20 @@ async def _ask(
     done = await transport.run(node, ["sh", "-c", script, "npudeck-lease", *words], timeout_s=timeout_s)
     answer = parse_answer(done.text())
     if not done.ok or not (answer.done or answer.leases):
-        await check_login_shell(transport, node, timeout_s=timeout_s)
+        await check_commands_run(transport, node, timeout_s=timeout_s)
     if not done.ok:
         raise _silent(node, _("the leases of the node cannot be read or written"), done.complaint())
     return answer
 
 
 def _silent(node: Node, what: str, complaint: str) -> NodeError:
-    return NodeError(Problem(node.name, Severity.ERROR, what, complaint))
+    fix = ""
+    if "Permission denied" in complaint:
+        fix = _(
+            "the work directory must belong to the user who works in it: npudeck check --fix gives it to the "
+            "container's"
+        )
+    return NodeError(Problem(node.name, Severity.ERROR, what, complaint, fix))
 
 
 def _held(node: Node, leases: Sequence[Lease]) -> ConflictError:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from backend.fleet.fan_out import fan_out
-from backend.fleet.login_shell_client import check_login_shell
+from backend.fleet.login_shell_client import check_commands_run
 from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.problems import NodeError, NpudeckError, Problem, Severity
@@ -48,7 +48,7 @@ async def nodes_by_folder(
         argv = ["sh", "-c", script, "sh", folder(node), *words]
         done = await transport.run(node, argv, timeout_s=_DEADLINE_S)
         if not done.ok or "npudeck-folder" not in done.text():
-            await check_login_shell(transport, node, timeout_s=_DEADLINE_S)
+            await check_commands_run(transport, node, timeout_s=_DEADLINE_S)
             what = _("{folder} cannot be used: {complaint}")
             raise NodeError(
                 Problem(

@@ -9,7 +9,8 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backend.fleet.transport import Transport
+from backend.fleet.login_shell_client import check_commands_run
+from backend.fleet.transport import Completed, Transport
 from backend.inventory import Node
 from backend.problems import NodeError, Problem, Severity
 from backend.translation import _
@@ -18,7 +19,11 @@ _MAIN = b"import sys\n\nfrom backend.node.main import main\n\nsys.exit(main(sys.
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time a zip can hold
 _SUMS = "SHA256SUMS"
 
-_IS_THERE = 'cd "$1" 2>/dev/null && sha256sum -c - >/dev/null 2>&1'
+# in two parts: a login shell that prints what it was told to do has not done it
+_DONE = "npudeck-done"
+_SAY_DONE = "printf 'npudeck-%s\\n' done"
+
+_IS_THERE = f'cd "$1" 2>/dev/null && sha256sum -c - >/dev/null 2>&1 && {_SAY_DONE}'
 
 # stdin ends early when the link breaks: the checksums decide, and only then does the name appear
 _UNPACK = f"""
@@ -33,9 +38,10 @@ chmod 755 "$new"
 if [ -d "$1" ]; then mv -T "$1" "$new.old"; fi
 mv -T "$new" "$1"
 rm -rf "$new.old"
+{_SAY_DONE}
 """
 
-_PUT = """
+_PUT = f"""
 set -eu
 umask 022
 folder=$(dirname "$1")
@@ -43,10 +49,11 @@ mkdir -p "$folder"
 new=$(mktemp "$folder/.put.XXXXXX")
 trap 'rm -f "$new"' EXIT
 cat >"$new"
-[ "$(wc -c <"$new")" -eq "$3" ] || { echo "only a part arrived" >&2; exit 1; }
+[ "$(wc -c <"$new")" -eq "$3" ] || {{ echo "only a part arrived" >&2; exit 1; }}
 chmod "$2" "$new"
 sync "$new" 2>/dev/null || true
 mv -f "$new" "$1"
+{_SAY_DONE}
 """
 
 
@@ -85,22 +92,17 @@ async def stage(
 ) -> bool:
     """Make `directory` on the node hold `code`; True when it had to be sent. Raises `NodeError`."""
     sums = _checksums(code)
-    there = await transport.run(
-        node, ["sh", "-c", _IS_THERE, "sh", directory], stdin=sums, timeout_s=timeout_s
-    )
-    if there.ok:
+    is_there = ["sh", "-c", _IS_THERE, "sh", directory]
+    if _did(await transport.run(node, is_there, stdin=sums, timeout_s=timeout_s)):
         return False
     archive = _tar({**code.files, _SUMS: sums})
     done = await transport.run(
         node, ["sh", "-c", _UNPACK, "sh", directory], stdin=archive, timeout_s=timeout_s
     )
-    if not done.ok:
-        # somebody else may have staged the same version at the same moment
-        there = await transport.run(
-            node, ["sh", "-c", _IS_THERE, "sh", directory], stdin=sums, timeout_s=timeout_s
-        )
-        if not there.ok:
-            raise _failed(node, directory, done.complaint())
+    # where it failed, somebody else may have staged the same version at the same moment
+    if not _did(done) and not _did(await transport.run(node, is_there, stdin=sums, timeout_s=timeout_s)):
+        await check_commands_run(transport, node, timeout_s=timeout_s)
+        raise _failed(node, directory, done.complaint())
     return True
 
 
@@ -110,8 +112,13 @@ async def put_file(
     """Write one file on the node, folders included; a reader sees the old or the new. Raises `NodeError`."""
     argv = ["sh", "-c", _PUT, "sh", path, f"{mode:o}", str(len(text))]
     done = await transport.run(node, argv, stdin=text, timeout_s=timeout_s)
-    if not done.ok:
+    if not _did(done):
+        await check_commands_run(transport, node, timeout_s=timeout_s)
         raise _failed(node, path, done.complaint())
+
+
+def _did(done: Completed) -> bool:
+    return done.ok and _DONE in done.text()
 
 
 def _checksums(code: NodeCode) -> bytes:
@@ -134,5 +141,8 @@ def _tar(files: Mapping[str, bytes]) -> bytes:
 
 def _failed(node: Node, path: str, complaint: str) -> NodeError:
     what = _("{path} cannot be written: {complaint}").format(path=path, complaint=complaint)
-    fix = _("see that the node's work_directory exists, has room and belongs to the user who logs in")
+    fix = _(
+        "see that the node's work_directory exists, has room and belongs to the user who works in it: "
+        "npudeck check --fix gives it to the container's"
+    )
     return NodeError(Problem(node.name, Severity.ERROR, what, "", fix))

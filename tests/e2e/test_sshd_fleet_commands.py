@@ -440,8 +440,8 @@ def test_an_interrupted_hold_gives_back_what_it_took(
     fleet: SshdFleet, ask: Ask, number: signal.Signals, code: int
 ) -> None:
     assert ask("fleet", "hold", "n01", "--npus", "0")[0] == 0
-    # made there by the first question to a node
-    ask("fleet", "leases", "n03")
+    # so that the folder is there
+    assert [ask("fleet", word, "n03")[0] for word in ("hold", "release")] == [0, 0]
     folders = [host.folder / "work" / ".npudeck" for host in fleet.hosts[:3]]
     words = ["fleet", "hold", "n[01-03]", "--npus", "0-1"]
     with (folders[2] / "leases.lock").open("a") as lock:

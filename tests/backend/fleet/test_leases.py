@@ -244,3 +244,25 @@ def test_an_answer_among_other_words() -> None:
     [lease] = answer.said("there")
     assert (lease.device, lease.since, lease.quiet_s) == ("3", 100.0, 5)
     assert not parse_answer("npudeck-lease").done
+
+
+async def test_ones_own_that_is_over_makes_way(transport: SshTransport, node: Node) -> None:
+    await acquire(transport, node, MINE)
+    change(node, "all", BOOT, "11111111-2222-3333-4444-555555555555")
+    await acquire(transport, node, MINE, [1])
+    assert [lease.device for lease in await leases_of(transport, node)] == ["1"]
+    await acquire(transport, node, MINE, [2])
+    assert [lease.device for lease in await leases_of(transport, node)] == ["1", "2"]
+
+
+async def test_looking_makes_nothing(transport: SshTransport, node: Node) -> None:
+    assert await leases_of(transport, node) == ()
+    assert await leases_of(transport, replace(node, work_directory=f"{node.work_directory}/none")) == ()
+    assert list(Path(node.work_directory).iterdir()) == []
+
+
+async def test_what_cannot_be_seen_is_not_free(transport: SshTransport, node: Node) -> None:
+    """A file stands where the folder should be: root would pass every right."""
+    (Path(node.work_directory) / ".npudeck").write_text("")
+    with pytest.raises(NodeError, match="cannot be read or written"):
+        await leases_of(transport, node)

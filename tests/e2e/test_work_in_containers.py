@@ -1,0 +1,182 @@
+"""Leases, the code package and a run in the guide's container, on machines with real Docker engines."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from machines import SHARED, WORK, Machine, Machines, start_docker, why_not
+from test_check_containers import IMAGE, PYTHON, fill, image_tar, recipe
+
+from backend.cli.main import main
+from backend.fleet.inventory_files import save_inventory
+from backend.inventory import Container, Inventory
+from backend.recipes.recipe_files import save_recipe
+
+# the work directory under another name than the node's, as in a container that was not made for npudeck
+INSIDE = "/home/ma-user/inside"
+
+
+def _why_not() -> str:
+    missing = [tool for tool in ("dockerd", "docker", "git") if not shutil.which(tool)]
+    return f"needs {' and '.join(missing)}" if missing else why_not()
+
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.sshd,
+    pytest.mark.skipif(bool(_why_not()), reason=_why_not() or "-"),
+]
+
+Ask = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    for name in ("torch", "tokenizers", "safetensors"):
+        pytest.importorskip(name)
+    machines = Machines(tmp_path_factory.mktemp("machines"), 2)
+    try:
+        machines.boot()
+        fill(machines)
+        for machine in machines.all:
+            start_docker(machine)
+        first, second = machines.all
+        first.run(f"docker import {image_tar(machines.folder)} {IMAGE}")
+        first.run(f"docker save -o {machines.folder}/saved.tar {IMAGE}")
+        second.run(f"docker load -i {machines.folder}/saved.tar")
+        yield machines
+    finally:
+        machines.close()
+
+
+@pytest.fixture
+def ask(
+    machines: Machines, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Ask]:
+    """A fresh container of the user's on each machine, in an empty work directory."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("NPUDECK_INVENTORY", str(machines.folder / "npudeck.toml"))
+    inventory(machines)
+
+    def run(*words: str) -> tuple[int, dict[str, Any]]:
+        capsys.readouterr()
+        place = words.index("--") if "--" in words else len(words)
+        code = main([*words[:place], "--json", *words[place:]])
+        return code, json.loads(capsys.readouterr().out)
+
+    for machine in machines.all:
+        machine.run(f"chown 1000:1000 {WORK}")
+    assert run("containers", "start", "all")[0] == 0
+    yield run
+    inventory(machines)
+    assert run("containers", "stop", "all", "--remove", "--grace", "1", "--force")[0] == 0
+    for machine in machines.all:
+        machine.run(f"find {WORK} -mindepth 1 -delete")
+
+
+def inventory(machines: Machines, device: str = "npu", inside: str = WORK) -> None:
+    nodes = tuple(machine.node(PYTHON, device) for machine in machines.all)
+    save_inventory(
+        Inventory("docker", nodes, SHARED, machines.options(), Container("trainer", IMAGE, inside)),
+        str(machines.folder / "npudeck.toml"),
+    )
+
+
+def leases(ask: Ask, node: str = "m1") -> list[tuple[str, bool]]:
+    code, answer = ask("fleet", "leases", node)
+    assert code == 0, answer
+    return [(lease["state"], lease["over"]) for lease in answer["nodes"][0]["leases"]]
+
+
+# ---- leases
+
+
+def made_anew(machine: Machine) -> None:
+    inspect = "docker inspect -f '{{range .Mounts}} -v {{.Source}}:{{.Destination}}{{end}}' trainer"
+    mounts = machine.run(inspect).strip()
+    machine.run(f"docker rm -f trainer && docker run -itd --net=host --name trainer {mounts} {IMAGE} bash")
+
+
+ENDS: dict[str, Callable[[Machine], object]] = {
+    "restarted": lambda machine: machine.run("docker restart -t 0 trainer"),
+    "killed and started": lambda machine: machine.run("docker kill trainer && docker start trainer"),
+    "made anew": made_anew,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_was_held_by_hand_ends_with_its_container(machines: Machines, ask: Ask, end: str) -> None:
+    """Docker gives the new container the number of the old one's process namespace."""
+    assert ask("fleet", "hold", "m1", "--for", "30d")[0] == 0
+    assert leases(ask) == [("held", False)]
+    ENDS[end](machines.all[0])
+    assert leases(ask) == [("restart", True)]
+    code, held = ask("fleet", "hold", "m1", "--npus", "0-1")
+    assert code == 0
+    assert [lease["npu"] for lease in held["nodes"][0]["leases"]] == ["0", "1"]
+
+
+def long_run(machines: Machines) -> str:
+    """A recipe that computes for as long as a test may need."""
+    path = str(machines.folder / "long.toml")
+    save_recipe(replace(recipe(), nodes=1, train_iterations=100_000, save_interval=50_000), path)
+    return path
+
+
+def until(condition: Callable[[], Any], limit_s: float = 120) -> Any:
+    end = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    return found
+
+
+def computing(machine: Machine) -> bool:
+    return "node.zip train" in machine.run("docker exec trainer ps -ww -eo args", check=False)
+
+
+@pytest.mark.parametrize("bastion", ["there", "gone"])
+def test_a_run_whose_container_was_restarted_holds_nothing(
+    machines: Machines, ask: Ask, bastion: str
+) -> None:
+    inventory(machines, "cpu")
+    first = machines.all[0]
+    code, made = ask("launch", long_run(machines), "--nodes", "m1", "--detach")
+    assert code == 0, made
+    until(lambda: computing(first))
+    [lease] = ask("fleet", "leases", "m1")[1]["nodes"][0]["leases"]
+    assert (lease["state"], lease["processes"] > 0) == ("held", True)
+    assert ask("fleet", "hold", "m1")[0] == 6
+    if bastion == "gone":
+        os.kill(supervisor(), signal.SIGKILL)
+    first.run("docker restart -t 0 trainer")
+    if bastion == "gone":
+        assert leases(ask) == [("restart", True)]
+        code, answer = ask("fleet", "hold", "m1")
+        assert (code, [lease["run"][:7] for lease in answer["nodes"][0]["leases"]]) == (0, ["by-hand"])
+    else:
+        until(lambda: ask("runs", "show", made["run_id"])[1]["state"] == "failed")
+        until(lambda: leases(ask) == [])
+
+
+def supervisor() -> int:
+    """The process on the bastion that watches over the run of this test."""
+    mine = f"XDG_STATE_HOME={os.environ['XDG_STATE_HOME']}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes()
+                if b"supervis" in words and mine in (entry / "environ").read_bytes().split(b"\0"):
+                    return int(entry.name)
+            except OSError:
+                continue
+    raise AssertionError("no supervisor")
