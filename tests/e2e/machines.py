@@ -15,12 +15,13 @@ import socket
 import subprocess
 import tarfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncssh
 from loopback_sshd import SSHD, tree
 
-from backend.demo.npu_smi_text import Chip, info_text
+from backend.demo.npu_smi_text import Chip, info_text, mapping_text
 from backend.inventory import Node, SshOptions
 
 PORT = 22
@@ -192,16 +193,18 @@ class Machine:
             start_new_session=True,
         )
 
-    def show_npus(self, count: int = 8, busy: int | None = None) -> None:
+    def show_npus(self, npus: Sequence[int] = range(8), busy: int | None = None) -> None:
         """What npu-smi prints from now on."""
         chips = [
             Chip(npu, "OK", 90.0, 40, 0, 3300, ((4711, "python", 900),) if npu == busy else ())
-            for npu in range(count)
+            for npu in npus
         ]
-        self.tool(
-            "npu-smi",
-            f"while read -r line; do printf '%s\\n' \"$line\"; done <<'END'\n{info_text(chips)}\nEND",
-        )
+        self.answer_npu_smi(info_text(chips), mapping_text(npus))
+
+    def answer_npu_smi(self, table: str, mapping: str) -> None:
+        """To `npu-smi info` and to `npu-smi info -m`; in shell alone, because containers have it too."""
+        show = "while IFS= read -r line; do printf '%s\\n' \"$line\"; done <<'END'"
+        self.tool("npu-smi", f'[ "$2" = -m ] && {{\n{show}\n{mapping}\nEND\nexit\n}}\n{show}\n{table}\nEND')
 
     def tool(self, name: str, text: str) -> None:
         """A program of the driver: new bytes in the same file, which a container may have mounted."""

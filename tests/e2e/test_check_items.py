@@ -45,9 +45,9 @@ def test_two_machines_are_ready(machines: Machines, check: Check) -> None:
     assert (code, bad(report)) == (0, {}), report
     asked = {item for item, _node in states(report)}
     assert asked == {
-        "ssh", "npus", "free_npus", "leases", "stale_processes", "driver", "cann", "python", "tools", "shm",
-        "limits", "work_directory", "owner", "work_disk", "shared_directory", "shared", "data", "tokenizer",
-        "weights", "checkpoint_disk", "roce_ip", "tls", "clock", "master_port", "reach",
+        "ssh", "npus", "npu_health", "free_npus", "leases", "stale_processes", "driver", "cann", "python",
+        "tools", "shm", "limits", "work_directory", "owner", "work_disk", "shared_directory", "shared",
+        "data", "tokenizer", "weights", "checkpoint_disk", "roce_ip", "tls", "clock", "master_port", "reach",
     }  # fmt: skip
     assert report["took_s"] < 20
     # nothing is left behind
@@ -148,7 +148,7 @@ def test_the_table_folds_equal_answers(
     machines: Machines, check: Check, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["check", "-i", str(machines.folder / "npudeck.toml"), "--port", PORT]
-    machines.all[1].show_npus(count=7)
+    machines.all[1].show_npus(range(7))
     code = main([*words, str(machines.folder / "recipe.toml"), "--nodes", "m[1-2]"])
     machines.all[1].show_npus()
     out = capsys.readouterr().out
