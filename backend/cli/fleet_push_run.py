@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,8 +19,9 @@ from backend.cli.job_pace import Mark, Pace
 from backend.cli.output import print_json, print_line
 from backend.fleet.code_package import CODE
 from backend.fleet.code_package_files import CodePackage, opened_package
-from backend.fleet.code_worker import BUNDLE, PACKAGES, code_folder, install, unpack
-from backend.fleet.connect_client import connect_inside
+from backend.fleet.code_worker import BUNDLE, EDITED, PACKAGES, code_folder, install, unpack
+from backend.fleet.connect_client import ContainerTransport
+from backend.fleet.containers import owner_inside
 from backend.fleet.node_sets import folded
 from backend.fleet.offline_bundle_files import bundle_environment
 from backend.fleet.push_worker import Progress, Pushed, chown, file_sum, push_files
@@ -28,6 +30,8 @@ from backend.fleet.upload_plan_files import Item, plan_upload
 from backend.inventory import Inventory, Node
 from backend.problems import NpudeckError, Problem
 from backend.translation import _, ngettext
+
+_NODES_AT_ONCE = 64
 
 
 async def push_data(arguments: argparse.Namespace) -> int:
@@ -74,8 +78,9 @@ async def push_code(arguments: argparse.Namespace) -> int:
                 items += plan_upload([arguments.bundle], BUNDLE)
             progress = _progress(shown)
             pushed = await push_files(transport, nodes, items, lambda node: node.work_directory, "", progress)
-            steps = _CodeSteps(arguments, inventory, transport, package, shown)
-            parts = [await steps.take(part) for part in pushed]
+            sum_ = await file_sum(package.path)
+            steps = _CodeSteps(arguments, inventory, transport, package, sum_, shown)
+            parts = await asyncio.gather(*(steps.take(part) for part in pushed))
     finally:
         await transport.close()
     return _report(arguments, pushed, CODE, parts)
@@ -90,13 +95,18 @@ class _CodeSteps:
         inventory: Inventory,
         transport: SshTransport,
         package: CodePackage,
+        sha256: str,
         shown: Display,
     ) -> None:
         self._arguments = arguments
         self._inventory = inventory
         self._transport = transport
+        container = inventory.container
+        self._inside = transport if container is None else ContainerTransport(transport, container)
         self._package = package
+        self._sha256 = sha256
         self._shown = shown
+        self._places = asyncio.Semaphore(_NODES_AT_ONCE)
 
     async def take(self, part: Pushed) -> dict[str, Any]:
         """Unpack, give away, install; problems go into `part`."""
@@ -104,49 +114,67 @@ class _CodeSteps:
         said = _folder_json(part, f"{node.work_directory}/{CODE}")
         if part.problems:
             return said
-        try:
-            unpacked = await unpack(
-                self._transport, node, self._package, node.work_directory, overwrite=self._arguments.overwrite
-            )
-            said |= {
-                "unpacked": unpacked.state,
-                "written": unpacked.written,
-                "edited_kept_in": unpacked.aside,
-            }
-            if unpacked.aside:
-                self._shown.remark(
-                    _("{node}: {count} edited files replaced, copies in {folder}").format(
-                        node=node.name, count=unpacked.edited_count, folder=unpacked.aside
-                    )
-                )
-            if self._arguments.owner:
-                top = [CODE.partition("/")[0]]
-                await chown(self._transport, node, node.work_directory, top, self._arguments.owner)
-            if self._arguments.install:
-                said["installed"] = await self._install(node)
-        except NpudeckError as error:
-            part.problems = error.problems
-            said["problems"] = [problem.to_json() for problem in error.problems]
+        async with self._places:
+            try:
+                await self._take(node, said)
+            except NpudeckError as error:
+                part.problems = error.problems
+                said["problems"] = [problem.to_json() for problem in error.problems]
         return said
 
-    async def _install(self, node: Node) -> str:
+    async def _take(self, node: Node, said: dict[str, Any]) -> None:
+        owner = said["owner"] = await self._owner(node)
+        names = [f"{PACKAGES}/{self._package.name}"]
+        if self._arguments.bundle:
+            names.append(f"{BUNDLE}/.")
+        if owner:
+            # before anything can go wrong: what works in the container keeps its files beside them
+            await chown(self._transport, node, node.work_directory, names, owner)
+        unpacked = await unpack(
+            self._transport, node, self._package, node.work_directory, overwrite=self._arguments.overwrite
+        )
+        said |= {"unpacked": unpacked.state, "written": unpacked.written, "edited_kept_in": unpacked.aside}
+        if unpacked.aside:
+            self._shown.remark(
+                _("{node}: {count} edited files replaced, copies in {folder}").format(
+                    node=node.name, count=unpacked.edited_count, folder=unpacked.aside
+                )
+            )
+        if owner:
+            kept = [f"{EDITED}/."] if unpacked.aside else []
+            await chown(self._transport, node, node.work_directory, [*unpacked.tops, *kept], owner)
+        if self._arguments.install:
+            said["installed"] = "now" if await self._install(node) else "before"
+
+    async def _owner(self, node: Node) -> str | None:
+        """Who was named, else whoever works in the container; None for nobody else than the login user."""
+        container = self._inventory.container
+        named: str | None = self._arguments.owner
+        if named or container is None:
+            return named
+        found = await owner_inside(self._transport, node, container)
+        if found is None and not self._arguments.install:
+            self._shown.remark(
+                _(
+                    "{node}: the files belong to who logged in, the container {name} does not run; "
+                    "npudeck check --fix gives them to its user"
+                ).format(node=node.name, name=container.name)
+            )
+        return found or None
+
+    async def _install(self, node: Node) -> bool:
         environment: Sequence[tuple[str, str]] = ()
         if self._arguments.bundle:
             there = f"{code_folder(self._inventory, node)}/{BUNDLE}"
             environment = bundle_environment(self._arguments.bundle, there)
-        inside = connect_inside(self._inventory)
-        try:
-            ran = await install(
-                inside,
-                self._inventory,
-                node,
-                await file_sum(self._package.path),
-                environment,
-                lambda text: self._shown.remark(f"{node.name}: {text}"),
-            )
-        finally:
-            await inside.close()
-        return "now" if ran else "before"
+        return await install(
+            self._inside,
+            self._inventory,
+            node,
+            self._sha256,
+            environment,
+            lambda text: self._shown.remark(f"{node.name}: {text}"),
+        )
 
 
 def _fleet(arguments: argparse.Namespace) -> tuple[Inventory, tuple[Node, ...]]:

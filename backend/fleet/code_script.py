@@ -88,7 +88,7 @@ os.makedirs(os.path.dirname(manifest_path), exist_ok=True)
 import io
 put(io.BytesIO(text.encode()), manifest_path, 0o644)
 say(state="unpacked" if fresh else "same", written=len(fresh), files=len(files), edited=edited[:20],
-    count=len(edited), aside=aside if edited else "")
+    count=len(edited), aside=aside if edited else "", tops=sorted({name.split("/")[0] for name in files}))
 """
 
 LOOK = r"""
@@ -139,7 +139,7 @@ print("npudeck-code " + json.dumps({
 @dataclass(frozen=True, slots=True)
 class Unpacked:
     """`state`: unpacked, same, or edited (then nothing was written). `edited`: at most 20 of
-    `edited_count`.
+    `edited_count`. `tops`: what of the package stands in the work directory itself.
     """
 
     state: str
@@ -147,6 +147,7 @@ class Unpacked:
     edited: tuple[str, ...] = ()
     edited_count: int = 0
     aside: str = ""
+    tops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +164,15 @@ class CodeThere:
     commits: tuple[tuple[str, str], ...]
 
 
+# `python` of the inventory may be the container's, and this runs on the host
+_ANY_PYTHON = 'python=$1; shift; command -v "$python" >/dev/null 2>&1 || python=python3; exec "$python" "$@"'
+
+
 def unpack_argv(
     python: str, archive: str, folder: str, prefix: str, package: str, overwrite: bool
 ) -> tuple[str, ...]:
-    return (python, "-c", UNPACK, archive, folder, prefix, package, "yes" if overwrite else "no")
+    words = ("sh", "-c", _ANY_PYTHON, "sh", python, "-c", UNPACK)
+    return (*words, archive, folder, prefix, package, "yes" if overwrite else "no")
 
 
 def look_argv(python: str, folder: str) -> tuple[str, ...]:
@@ -182,6 +188,7 @@ def parse_unpacked(text: str) -> Unpacked:
         tuple(map(str, said.get("edited", ()))),
         int(said.get("count", 0)),
         str(said.get("aside", "")),
+        tuple(map(str, said.get("tops", ()))),
     )
 
 

@@ -20,6 +20,7 @@ from backend.translation import _
 
 PACKAGES = ".npudeck/packages"
 BUNDLE = ".npudeck/bundle"
+EDITED = ".npudeck/edited"
 _UNPACK_S = 1800.0
 _POLL_S = 1.0
 _PATIENCE_S = 300.0

@@ -1,10 +1,19 @@
-"""Commands inside the guide's container, by `docker exec`."""
+"""Commands inside the guide's container, by `docker exec`, and whom its files should belong to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
-from backend.inventory import Container
+from backend.fleet.transport import Transport
+from backend.inventory import Container, Node
+
+# a user who is not root can give nothing away
+_OWNER = """
+[ "$(id -u)" = 0 ] || { echo npudeck-owner 0:0; exit 0; }
+user=$(docker exec -u "$1" "$2" id -u) && group=$(docker exec -u "$1" "$2" id -g) &&
+    echo "npudeck-owner $user:$group"
+"""
 
 
 def in_container(
@@ -28,3 +37,17 @@ def in_container(
     for name, value in environment:
         options += ["-e", f"{name}={value}"]
     return (*options, container.name, *argv)
+
+
+async def owner_inside(
+    transport: Transport, node: Node, container: Container, *, timeout_s: float = 15.0
+) -> str | None:
+    """`uid:gid` that the container's user has; "" where what the login user writes needs to be given to
+    nobody. None where the container does not run. `transport` leads to the host.
+    """
+    argv = ["sh", "-c", _OWNER, "sh", container.user, container.name]
+    done = await transport.run(node, argv, timeout_s=timeout_s)
+    found = re.search(r"^npudeck-owner (\d+:\d+)$", done.text(), re.MULTILINE)
+    if found is None:
+        return None
+    return "" if found[1].startswith("0:") else found[1]

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from machines import SHARED, WORK, Machine, Machines, start_docker, why_not
-from test_check_containers import IMAGE, PYTHON, fill, image_tar, recipe
+from ascend_package import SOURCES, bundle, llm_package
+from machines import SHARED, WORK, Machine, Machines, make_image, start_docker, why_not
+from test_check_containers import IMAGE, PROGRAMS, PYTHON, fill, recipe
 
 from backend.cli.main import main
 from backend.fleet.inventory_files import save_inventory
@@ -50,12 +52,23 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         for machine in machines.all:
             start_docker(machine)
         first, second = machines.all
-        first.run(f"docker import {image_tar(machines.folder)} {IMAGE}")
+        first.run(f"docker import {image(machines.folder)} {IMAGE}")
         first.run(f"docker save -o {machines.folder}/saved.tar {IMAGE}")
         second.run(f"docker load -i {machines.folder}/saved.tar")
         yield machines
     finally:
         machines.close()
+
+
+def image(folder: Path) -> Path:
+    """Programs of this machine, git too, and the libraries that its Python and torch load."""
+    import torch
+
+    names = f"{PROGRAMS} git git-upload-pack".split()
+    programs = [found for name in names if (found := shutil.which(name, path="/usr/bin:/bin:/usr/sbin"))]
+    extensions = sorted(Path(sys.base_prefix, "lib").glob("python3*/lib-dynload/*.so"))
+    libraries = [str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"), *map(str, extensions)]
+    return make_image(folder / "image.tar", programs, libraries)
 
 
 @pytest.fixture
@@ -180,3 +193,76 @@ def supervisor() -> int:
             except OSError:
                 continue
     raise AssertionError("no supervisor")
+
+
+# ---- the code package
+
+
+def package(folder: Path, **changed: str) -> str:
+    path = folder / "AscendCloud-LLM-6.3.907.zip"
+    path.write_bytes(llm_package(**changed))
+    return str(path)
+
+
+def owners(machine: Machine, *names: str) -> set[str]:
+    listed = " ".join(f"{WORK}/{name}" for name in names)
+    return set(machine.run(f"find {listed} -printf '%U:%G\\n'").split())
+
+
+@pytest.mark.parametrize("inside", [WORK, INSIDE])
+def test_installed_once_in_the_container_without_a_network(
+    machines: Machines, ask: Ask, tmp_path: Path, inside: str
+) -> None:
+    """The login is root's, the container's user another: what was sent belongs to that one."""
+    if inside != WORK:
+        assert ask("containers", "stop", "all", "--remove", "--grace", "1")[0] == 0
+        inventory(machines, inside=inside)
+        assert ask("containers", "start", "all")[0] == 0
+    words = ["fleet", "push", "code", package(tmp_path), "--install"]
+    code, said = ask(*words)
+    assert (code, "install.sh failed" in str(said)) == (4, True), said
+    words += ["--bundle", str(bundle(tmp_path / "bundle"))]
+    code, said = ask(*words)
+    assert code == 0, said
+    assert [(part["nodes"], part["installed"]) for part in said["folders"]] == [
+        (["m1"], "now"),
+        (["m2"], "now"),
+    ]
+    code, said = ask(*words)
+    assert [part["installed"] for part in said["folders"]] == ["before", "before"]
+    first, second = machines.all
+    # once for the try that failed, once for the one that did not
+    assert (first.work / "installs").read_text() == "run\nrun\n"
+    settings = (first.work / "llm_train/AscendSpeed/pip-settings").read_text()
+    assert settings == f"1 {inside}/.npudeck/bundle/wheels\n"
+    assert owners(first, ".npudeck", "llm_train", "llm_inference", "installs") == {"1000:1000"}
+    code, compared = ask("fleet", "code")
+    assert (code, compared["same"]) == (0, True)
+    commits = compared["groups"][0]["commits"]
+    assert [len(commits[name]) for name in SOURCES] == [40, 40, 40]
+    # somebody's commit on one node, made in its container
+    second.run(
+        "docker exec -u 1000 trainer git -c user.name=t -c user.email=t@t.invalid "
+        f"-C {inside}/llm_train/AscendSpeed/MindSpeed commit -q --allow-empty -m two"
+    )
+    code, compared = ask("fleet", "code")
+    assert (code, compared["same"], len(compared["groups"])) == (1, False, 2)
+    # and everything else that works in the container does so afterwards
+    assert ask("fleet", "hold", "all")[0] == 0
+    assert ask("fleet", "release", "all")[0] == 0
+
+
+def test_code_that_comes_before_the_container(machines: Machines, ask: Ask, tmp_path: Path) -> None:
+    assert ask("containers", "stop", "m1", "--remove", "--grace", "1")[0] == 0
+    code, said = ask("fleet", "push", "code", package(tmp_path), "--nodes", "m1")
+    assert (code, said["folders"][0]["owner"]) == (0, None)
+    code, said = ask("fleet", "push", "code", package(tmp_path), "--nodes", "m1", "--install")
+    assert code == 4
+    [problem] = said["folders"][0]["problems"]
+    assert "no command runs in the container trainer" in problem["what"]
+    assert "containers start" in problem["fix"]
+    assert ask("containers", "start", "m1")[0] == 0
+    assert owners(machines.all[0], ".npudeck", "llm_train") == {"0:0"}
+    code, said = ask("fleet", "push", "code", package(tmp_path), "--nodes", "m1")
+    assert (code, said["folders"][0]["owner"]) == (0, "1000:1000")
+    assert owners(machines.all[0], ".npudeck", "llm_train") == {"1000:1000"}
