@@ -266,3 +266,47 @@ def test_code_that_comes_before_the_container(machines: Machines, ask: Ask, tmp_
     code, said = ask("fleet", "push", "code", package(tmp_path), "--nodes", "m1")
     assert (code, said["folders"][0]["owner"]) == (0, "1000:1000")
     assert owners(machines.all[0], ".npudeck", "llm_train") == {"1000:1000"}
+
+
+# ---- a run
+
+
+def test_from_bare_nodes_to_a_checkpoint(machines: Machines, ask: Ask) -> None:
+    """`check --fix` starts the guide's container with its NPUs on both nodes, and two nodes train in it."""
+    assert ask("containers", "stop", "all", "--remove", "--grace", "1")[0] == 0
+    for machine in machines.all:
+        machine.run(f"chown 0:0 {WORK}")
+    words = ["check", str(machines.folder / "recipe.toml"), "--nodes", "m1,m2"]
+    assert ask(*words)[0] == 1
+    code, report = ask(*words, "--fix", "--yes")
+    assert code == 0, [found for found in report["findings"] if found["state"] not in ("ok", "skipped")]
+    repairs = {(each["item"], each["node"]) for each in report["repairs"]}
+    assert repairs == {(item, node) for item in ("container", "owner") for node in ("m1", "m2")}
+    for machine in machines.all:
+        assert machine.run("docker exec trainer sh -c 'echo /dev/davinci[0-9]'").split() == [
+            "/dev/davinci0",
+            "/dev/davinci1",
+        ]
+    # there is nothing to compute on in these NPUs
+    inventory(machines, "cpu")
+    assert ask(*words)[0] == 0
+    code, made = ask("launch", str(machines.folder / "recipe.toml"), "--nodes", "m1,m2", "--detach")
+    assert code == 0, made
+    seen: dict[str, set[str]] = {machine.name: set() for machine in machines.all}
+
+    def ended() -> dict[str, Any] | None:
+        for machine in machines.all:
+            inside = machine.run("docker exec trainer ps -ww -eo user,args")
+            seen[machine.name] |= {
+                line.split()[0] for line in inside.splitlines() if "node.zip train" in line
+            }
+        run = ask("runs", "show", made["run_id"])[1]
+        return run if run["state"] in ("finished", "failed", "stopped") else None
+
+    run = until(ended, 300)
+    assert run["state"] == "finished", run["reason"]
+    assert seen == {"m1": {"ma-user"}, "m2": {"ma-user"}}
+    assert [one["iteration"] for one in run["iteration_log"]] == [1, 2, 3, 4]
+    saved = list((machines.shared / "saved_dir_for_output").rglob("latest_checkpointed_iteration.txt"))
+    assert [(path.read_text().strip(), path.stat().st_uid) for path in saved] == [("4", 1000)]
+    assert leases(ask, "m1") == leases(ask, "m2") == []
