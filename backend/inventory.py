@@ -2,7 +2,7 @@
 
 [fleet]     name, work_directory, shared_directory, python, device, npus_per_node
 [ssh]       user, port, config, known_hosts, identity_files, proxy_jump, connect_timeout_s
-[container] name, image, work_directory, run arguments (absent: commands run on the host itself)
+[container] name, image, work_directory, what `docker run` is given (absent: commands run on the host itself)
 [[nodes]]   name, host, address, port, user, npus, work_directory, groups
 [groups]    name = "node set"
 """
@@ -29,7 +29,10 @@ class SshOptions:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """The guide's container: one image, one name, the same on every node (guide, "Step3 启动容器镜像")."""
+    """The guide's container: one image, one name, the same on every node (guide, "Step3 启动容器镜像").
+
+    `mounts`: further ones, as `docker run -v` takes them; `arguments`: further words of the `docker run`.
+    """
 
     name: str
     image: str
@@ -38,6 +41,8 @@ class Container:
     cpus: int = 192
     memory: str = "1000g"
     shm_size: str = "200g"
+    mounts: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from backend.engines.container_options import Mount, parse_mount
 from backend.engines.stages import NodeCommand, Site
 from backend.inventory import Container
 from backend.problems import Problem, Severity
@@ -34,6 +35,11 @@ class ContainerRun:
     @property
     def devices(self) -> tuple[str, ...]:
         return (*(f"/dev/davinci{npu}" for npu in range(self.npus)), *CONTROL_DEVICES)
+
+    @property
+    def own_mounts(self) -> tuple[Mount, ...]:
+        """Those that the inventory names."""
+        return tuple(mount for text in self.container.mounts if (mount := parse_mount(text)) is not None)
 
     @property
     def work_mounts(self) -> tuple[tuple[str, str], ...]:
@@ -75,8 +81,10 @@ def docker_run(run: ContainerRun, host: ContainerHost | None = None) -> tuple[st
         *("--cpus", str(cpus), "--memory", memory, "--shm-size", container.shm_size),
         "--net=host",
         *_volumes(run.work_mounts),
+        *(part for mount in run.own_mounts for part in ("-v", mount.volume)),
         "--name",
         container.name,
+        *container.arguments,
         container.image,
         "/bin/bash",
     )

@@ -2,7 +2,7 @@
 
 [fleet]     name, work_directory, shared_directory, python, device, npus_per_node, worst_health
 [ssh]       user, port, config, known_hosts, identity_files, proxy_jump, connect_timeout_s
-[container] name, image, work_directory, user, cpus, memory, shm_size
+[container] name, image, work_directory, user, cpus, memory, shm_size, mounts, arguments
 [[nodes]]   name, host, address, port, user, npus, work_directory, python, device,
             worst_health, groups
 [groups]    name = "node set"
@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.engines.container import DRIVER_MOUNTS, HOME_OF_THE_IMAGE, NPU_SMI_PLACES
+from backend.engines.container_options import parse_mount, refused_arguments
 from backend.fleet.node_sets import expand, node_names
 from backend.fleet.toml_table import TomlTable
 from backend.inventory import ALWAYS, Container, Inventory, Node, SshOptions
@@ -59,9 +62,10 @@ def _inventory(root: TomlTable, path: str, default_name: str, problems: list[Pro
     defaults = _fleet_defaults(fleet)
     _read_nodes(root, defaults, found, problems)
     ssh = _ssh(TomlTable(root.value("ssh"), "ssh", problems))
-    container = _container(root.value("container"), problems)
     name = fleet.text("name") or default_name
     shared = fleet.text("shared_directory", required=True) or ""
+    directories = (shared, *(node.work_directory for node in found.nodes))
+    container = _container(root.value("container"), directories, problems)
     _absolute(fleet, "shared_directory", shared)
     fleet.finish()
     inventory = Inventory(name, tuple(found.nodes), shared, ssh, container, path=path)
@@ -198,7 +202,8 @@ def _ssh(table: TomlTable) -> SshOptions:
     return options
 
 
-def _container(value: Any, problems: list[Problem]) -> Container | None:
+def _container(value: Any, directories: Iterable[str], problems: list[Problem]) -> Container | None:
+    """`directories`: what is mounted besides its own work directory."""
     if value is None:
         return None
     table = TomlTable(value, "container", problems)
@@ -216,10 +221,34 @@ def _container(value: Any, problems: list[Problem]) -> Container | None:
         table.whole("cpus", default.cpus, 1, 4096) or default.cpus,
         table.text("memory", default.memory) or default.memory,
         table.text("shm_size", default.shm_size) or default.shm_size,
+        table.texts("mounts"),
+        table.texts("arguments"),
     )
     _absolute(table, "work_directory", container.work_directory)
+    _check_mounts(table, container, directories)
+    for number, what, why in refused_arguments(container.arguments):
+        table.problem(f"arguments[{number}]", what, why)
     table.finish()
     return container
+
+
+def _check_mounts(table: TomlTable, container: Container, directories: Iterable[str]) -> None:
+    mounted = {"/", HOME_OF_THE_IMAGE, *NPU_SMI_PLACES, *DRIVER_MOUNTS}
+    mounted |= {path.rstrip("/") for path in (container.work_directory, *directories)}
+    places: set[str] = set()
+    for number, text in enumerate(container.mounts, start=1):
+        mount = parse_mount(text)
+        what = ""
+        if mount is None:
+            what = _("{text!r} is no mount").format(text=text)
+        elif mount.inside in mounted:
+            what = _("{path} of the container is taken by npudeck or the image").format(path=mount.inside)
+        elif mount.inside in places:
+            what = _("{path} of the container is mounted twice").format(path=mount.inside)
+        if what:
+            why = _("a mount is OUTSIDE:INSIDE or OUTSIDE:INSIDE:ro, of absolute paths, each place once")
+            table.problem(f"mounts[{number}]", what, why)
+        places.add(mount.inside if mount is not None else "")
 
 
 def _groups(table: TomlTable, inventory: Inventory, found: _Found) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from backend.engines.container import GUIDE_SHM_BYTES, NPU_SMI_PLACES, ContainerRun, docker_run, parse_size
@@ -142,6 +142,7 @@ def container_faults(found: FoundContainer, state: DockerState, run: ContainerRu
     if mounts:
         words = ", ".join(f"{outside}:{inside}" for outside, inside in mounts)
         faults.append(_("it does not mount {mounts}").format(mounts=short(words, 120)))
+    faults += _own_mounts(found, run)
     for name, places in _DRIVER:
         if not inside.intersection(places):
             faults.append(_("it does not mount {mounts}").format(mounts=name))
@@ -150,6 +151,17 @@ def container_faults(found: FoundContainer, state: DockerState, run: ContainerRu
     if found.network != "host":
         faults.append(_("its network is {name}").format(name=found.network))
     return faults
+
+
+def _own_mounts(found: FoundContainer, run: ContainerRun) -> Iterator[str]:
+    """Of the inventory's `mounts`."""
+    for mount in run.own_mounts:
+        if (mount.outside, mount.inside) not in found.mounts:
+            yield _("it does not mount {mounts}").format(mounts=short(mount.volume, 120))
+        elif mount.read_only and mount.inside not in found.closed:
+            yield _("{path} can be written in it").format(path=short(mount.inside, 120))
+        elif not mount.read_only and mount.inside in found.closed:
+            yield _("{path} cannot be written in it").format(path=short(mount.inside, 120))
 
 
 def judge_bound(state: DockerState, run: ContainerRun) -> Verdict:
@@ -212,10 +224,14 @@ def _absent(state: DockerState, run: ContainerRun) -> Verdict:
             there_is_none, _("first its image: docker pull {image}").format(image=run.container.image)
         )
     if state.lacking:
-        words = _("{there}, and the host lacks {devices}").format(
-            there=there_is_none, devices=short(", ".join(state.lacking), 80)
+        words = _("{there}, and the host lacks {paths}").format(
+            there=there_is_none, paths=short(", ".join(state.lacking), 80)
         )
-        return wrong(words, _("install the NPU driver, or choose other nodes"))
+        fix = _("install the NPU driver, or choose other nodes")
+        if not set(state.lacking).intersection(run.devices):
+            # Docker would make an empty folder of root's in its place
+            fix = _("mount it on the host, or take it out of `mounts` of [container] in the inventory")
+        return wrong(words, fix)
     if not state.npu_smi:
         return wrong(
             _("{there}, and the host has no npu-smi").format(there=there_is_none), _("install the NPU driver")

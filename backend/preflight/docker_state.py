@@ -18,7 +18,7 @@ _FORMAT = (
     '"mounts":{{json .Mounts}},"shm":{{json .HostConfig.ShmSize}},"network":{{json .HostConfig.NetworkMode}},'
     '"environment":{{json .Config.Env}}}'
 )
-# words: container, image, then device files. Asks only.
+# words: container, image, then what must be there: device files, sources of mounts. Asks only.
 _SCRIPT = f"""
 fact() {{ printf 'npudeck-fact %s %s\\n' "$1" "$2"; }}
 fact cpus "$(getconf _NPROCESSORS_ONLN 2>/dev/null)"
@@ -26,7 +26,7 @@ fact memory_kb "$(awk '$1 == "MemTotal:" {{ print $2 }}' /proc/meminfo 2>/dev/nu
 for path in {" ".join((*NPU_SMI_PLACES, *DRIVER_MOUNTS))}; do [ -e "$path" ] && fact path "$path"; done
 name=$1 image=$2
 shift 2
-for device; do [ -e "$device" ] || fact no_device "$device"; done
+for path; do [ -e "$path" ] || fact lacking "$path"; done
 fact system "$(sed -n 's/^ID=//p' /etc/os-release 2>/dev/null | tr -d '"')"
 for tool in apt-get dnf yum zypper; do command -v $tool >/dev/null 2>&1 && fact tool $tool; done
 command -v docker >/dev/null 2>&1 || exit 0
@@ -45,7 +45,10 @@ _VISIBLE = re.compile(r"ASCEND_(?:RT_)?VISIBLE_DEVICES=([\d,\- ]{1,200})")
 
 @dataclass(frozen=True, slots=True)
 class FoundContainer:
-    """One container of a node. `npus`: of those it binds, None for all of them (--privileged)."""
+    """One container of a node. `npus`: of those it binds, None for all of them (--privileged).
+
+    `mounts`: (outside, inside); `closed`: the places inside that cannot be written.
+    """
 
     name: str
     image: str
@@ -55,6 +58,7 @@ class FoundContainer:
     mounts: frozenset[tuple[str, str]]
     shm_bytes: int
     network: str
+    closed: frozenset[str] = frozenset()
 
     def binds(self, npu: int) -> bool:
         return self.npus is None or npu in self.npus
@@ -63,7 +67,7 @@ class FoundContainer:
 @dataclass(frozen=True, slots=True)
 class DockerState:
     """`version` "" without a daemon that answers, then `complaint` says why; `image`: its id, "" where it is
-    not there; `lacking`: device files that the host does not have."""
+    not there; `lacking`: device files and sources of mounts that the host does not have."""
 
     present: bool = False
     version: str = ""
@@ -89,7 +93,8 @@ class DockerState:
 
 
 def docker_argv(run: ContainerRun) -> tuple[str, ...]:
-    return script(_SCRIPT, run.container.name, run.container.image, *run.devices)
+    sources = (mount.outside for mount in run.own_mounts)
+    return script(_SCRIPT, run.container.name, run.container.image, *run.devices, *sources)
 
 
 def read_docker(done: Completed) -> DockerState | None:
@@ -110,7 +115,7 @@ def read_docker(done: Completed) -> DockerState | None:
         system=_one(facts, "system"),
         tools=tuple(facts.get("tool", ())),
         paths=tuple(facts.get("path", ())),
-        lacking=tuple(facts.get("no_device", ())),
+        lacking=tuple(facts.get("lacking", ())),
         cpus=_number(_one(facts, "cpus")),
         memory_bytes=_number(_one(facts, "memory_kb")) << 10,
         containers=tuple(_containers(text)),
@@ -152,6 +157,7 @@ def _container(said: dict[str, Any]) -> FoundContainer:
         ),
         shm_bytes=int(said["shm"] or 0),
         network=short(str(said["network"]), 40),
+        closed=frozenset(str(one["Destination"]) for one in said["mounts"] or () if one.get("RW") is False),
     )
 
 

@@ -321,6 +321,42 @@ def test_a_daemon_that_does_not_answer(machines: Machines, check: Ask) -> None:
     assert said(report, "container", "m2") == "docker does not answer"
 
 
+def test_mounts_and_arguments_of_the_inventory(machines: Machines, check: Ask, ask: Ask) -> None:
+    note = 'it\'s $(id) "of" nobody; exit'
+    for machine in machines.all:
+        machine.run("mkdir -p /home/sets && echo words >/home/sets/file")
+    inventory(
+        machines,
+        mounts=("/home/sets:/sets:ro",),
+        arguments=("-e", f"NOTE={note}", "--ulimit", "nofile=20000:20000"),
+    )
+    try:
+        code, report = check("--fix", "--yes")
+        assert (code, set(bad(report))) == (1, {("container", "m1"), ("container", "m2")})
+        assert said(report, "container", "m1") == "it does not mount /home/sets:/sets:ro"
+        made_anew(ask)
+        code, report = check()
+        assert (code, bad(report)) == (0, {}), str(bad(report))
+        asked = 'cat /sets/file; touch /sets/new 2>/dev/null || echo closed; echo "$NOTE"; ulimit -n'
+        inside = machines.all[0].run(f"docker exec trainer sh -c '{asked}'").splitlines()
+        assert inside == ["words", "closed", note, "20000"]
+        # what is not there would be made by Docker, as root, and look like an empty data set
+        assert ask("containers", "stop", "m2", "--remove", "--grace", "1")[0] == 0
+        machines.all[1].run("rm -r /home/sets")
+        code, report = check("--fix", "--yes")
+        assert said(report, "container", "m2") == "there is none, and the host lacks /home/sets"
+        assert (code, report["repairs"]) == (1, [])
+    finally:
+        inventory(machines)
+        made_anew(ask)
+    assert check()[0] == 0
+
+
+def made_anew(ask: Ask) -> None:
+    assert ask("containers", "stop", "m[1-2]", "--remove", "--grace", "1")[0] == 0
+    assert ask("containers", "start", "m[1-2]", "--npus", "2")[0] == 0
+
+
 def test_exec_runs_in_the_container(machines: Machines, ask: Ask) -> None:
     code, report = ask("containers", "exec", "m[1-2]", "--", "sh", "-c", "id -un; ls -d /usr/local/Ascend/*")
     assert code == 0

@@ -19,7 +19,7 @@ from backend.preflight.docker_items import (
     judge_docker,
     judge_forward,
 )
-from backend.preflight.docker_state import DockerState, FoundContainer, read_docker
+from backend.preflight.docker_state import DockerState, FoundContainer, docker_argv, read_docker
 from backend.preflight.item import Status
 
 RUN = ContainerRun(Container("trainer", "image:1"), "/home/ma-user/ws", "/mnt/sfs", 2)
@@ -95,6 +95,34 @@ def test_a_container_that_could_not_start_is_not_started(changes: dict[str, Any]
     verdict = judge_container(with_containers(**changes), RUN)
     assert (verdict.found, verdict.repair) == (words, None)
     assert verdict.fix
+
+
+OWN = replace(RUN, container=replace(RUN.container, mounts=("/data:/data:ro", "/fast:/scratch")))
+OWN_MOUNTS = RIGHT.mounts | {("/data", "/data"), ("/fast", "/scratch")}
+
+
+@pytest.mark.parametrize(
+    ("mounts", "closed", "faults"),
+    [
+        (OWN_MOUNTS, {"/data"}, []),
+        (RIGHT.mounts, set(), ["it does not mount /data:/data:ro", "it does not mount /fast:/scratch"]),
+        (OWN_MOUNTS, set(), ["/data can be written in it"]),
+        (OWN_MOUNTS, {"/data", "/scratch"}, ["/scratch cannot be written in it"]),
+    ],
+)
+def test_mounts_of_the_inventory(
+    mounts: frozenset[tuple[str, str]], closed: set[str], faults: list[str]
+) -> None:
+    found = replace(RIGHT, mounts=mounts, closed=frozenset(closed))
+    assert container_faults(found, STATE, OWN) == faults
+
+
+def test_docker_is_not_left_to_make_what_should_be_mounted() -> None:
+    """It would be an empty folder that belongs to root."""
+    assert docker_argv(OWN)[-2:] == ("/data", "/fast")
+    verdict = judge_container(replace(STATE, lacking=("/data",)), OWN)
+    assert (verdict.found, verdict.repair) == ("there is none, and the host lacks /data", None)
+    assert "`mounts`" in verdict.fix
 
 
 def test_an_absent_container_is_started_with_the_guides_command() -> None:
@@ -199,7 +227,8 @@ def test_the_answer_of_a_node_is_read() -> None:
     said = {
         "name": "/trainer", "id": "1", "image": "sha256:aa", "running": True,
         "devices": [{"PathOnHost": "/dev/davinci3", "PathInContainer": "/dev/davinci0"}],
-        "privileged": False, "mounts": [{"Source": "/a", "Destination": "/b"}], "shm": 64, "network": "host",
+        "privileged": False, "mounts": [{"Source": "/a", "Destination": "/b", "RW": False}],
+        "shm": 64, "network": "host",
         "environment": ["ASCEND_VISIBLE_DEVICES=5-6", "ASCEND_RT_VISIBLE_DEVICES=0"],
     }  # fmt: skip
     text = (
@@ -213,7 +242,7 @@ def test_the_answer_of_a_node_is_read() -> None:
     assert (state.cpus, state.memory_bytes, state.version) == (8, 1 << 20, "20.10.24")
     (found,) = state.containers
     assert found.npus == {3, 5, 6}  # by device file, and by the variable of Ascend's runtime
-    assert found.mounts == {("/a", "/b")}
+    assert (found.mounts, found.closed) == ({("/a", "/b")}, {"/b"})
     assert read_docker(Completed(0, b"something else", b"")) is None
 
 
