@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from backend.events import Finding, Level
 
+Place = tuple[int, int, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
@@ -14,6 +16,8 @@ class Circumstances:
 
     `leased`: card -> processes of the run that holds it (pids on the host or in the container); a card that
     is not in it may be used by anybody.
+    `spans`: seconds between the last two answers, by card, chip and kind.
+    `came`: how often a fault code came within a day, as far as somebody watched, by card, chip and code.
     """
 
     node: str
@@ -21,6 +25,8 @@ class Circumstances:
     expected_npus: int = 0
     since: float | None = None
     leased: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    spans: Mapping[Place, float] = field(default_factory=dict)
+    came: Mapping[Place, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -31,6 +37,10 @@ class Findings:
     npu_id: int | None = None
     chip_id: int | None = None
     found: list[Finding] = field(default_factory=list)
+
+    def seconds_between(self, kind: str) -> float | None:
+        """Between the last two answers of the device to a kind of question; None for fewer than two."""
+        return self.circumstances.spans.get((self.npu_id or 0, self.chip_id or 0, kind))
 
     def add(
         self,

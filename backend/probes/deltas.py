@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backend.events import LinkChange
 
@@ -23,17 +23,34 @@ class Outage:
         return (now if self.up_at is None else self.up_at) - self.down_at
 
 
-def growth(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """What each counter grew by, of those in both and without the ones that stood still.
+@dataclass(slots=True)
+class Tally:
+    """The counters of one kind of answer. One that falls says nothing: a reboot, or a query that failed.
 
-    A counter that is smaller than before was reset in between: it has grown by what it shows at least.
+    Tools print a zero where a query fails. So what a counter was before its fall is kept for one more answer:
+    where it is reached again the fall was none, and else the count has begun anew.
     """
-    grown = {
-        name: value - before[name] if value >= before[name] else value
-        for name, value in after.items()
-        if name in before
-    }
-    return {name: amount for name, amount in grown.items() if amount > 0}
+
+    at: float | None = None
+    _last: dict[str, int] = field(default_factory=dict)
+    _before_fall: dict[str, int] = field(default_factory=dict)
+
+    def take(self, counters: Mapping[str, int], at: float) -> tuple[dict[str, int], float | None]:
+        """What each counter grew by, without those that stood still, and within how many seconds."""
+        grown: dict[str, int] = {}
+        fallen: dict[str, int] = {}
+        for name, value in counters.items():
+            last = self._last.get(name, value)
+            if value < last:
+                fallen[name] = last
+                continue
+            before = self._before_fall.get(name)
+            base = before if before is not None and value >= before else last
+            if value > base:
+                grown[name] = value - base
+        span_s = None if self.at is None else max(0.0, at - self.at)
+        self.at, self._last, self._before_fall = at, dict(counters), fallen
+        return grown, span_s
 
 
 def outages(changes: Iterable[LinkChange], since: float) -> tuple[Outage, ...]:

@@ -18,6 +18,7 @@ _LANE = {
 }
 _FLAG = re.compile(r"[TR]x (?:Los|LoL|LOL) Flag", re.IGNORECASE)
 _IFNAME = re.compile(r"Ifname:\s*(\S{1,64})")
+_AHEAD_S = 60.0
 _EVENT = re.compile(r"event id\s*=\s*(?:0x)?([0-9A-Fa-f]{8,9})")
 
 
@@ -180,6 +181,9 @@ def _changes(answer: Answer, at: float, utc_offset_s: int) -> tuple[LinkChange, 
             continue
         # the tool's own clock says how long ago it was; without it the node's zone must do
         epoch = moment - utc_offset_s if current is None else at - (current - moment)
+        if epoch > at + _AHEAD_S:
+            # the node's clock was set back since, as a reboot does: nobody knows when it was
+            continue
         port = f"{change['udie']}/{change['port']}" if "port" in change else ""
         found.append(LinkChange(epoch, change.get("state") == "UP", port))
     return tuple(found)

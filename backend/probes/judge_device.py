@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backend.events import DeviceDetails, DeviceReading, Finding, Hccs, Health, Level, ProcessReading
+from backend.events import DeviceDetails, DeviceReading, Finding, Hccs, Level, ProcessReading
 from backend.probes.circumstances import Circumstances, Findings
-from backend.probes.judge_fault_codes import described, judge_codes
+from backend.probes.judge_counters import judge_counters
+from backend.probes.judge_health import judge_health
 from backend.probes.judge_memory import judge_ecc, judge_hbm_size
 from backend.probes.judge_network import judge_network
 from backend.state.device_health import HOT_C, TOO_HOT_C
-from backend.translation import _
+from backend.translation import _, ngettext
 
-_WORDS: dict[str, Level] = {
-    Health.OK: Level.WELL,
-    Health.WARNING: Level.WARNING,
-    Health.ALARM: Level.ALARM,
-    Health.CRITICAL: Level.CRITICAL,
-}
 # npudeck's own choice: ordinary regulation stays within it
 LEAST_CLOCK_SHARE = 0.95
 FULL_LANES = 4
@@ -40,17 +35,16 @@ def judge_device(
     load.
     """
     findings = Findings(circumstances, reading.npu_id, reading.chip_id)
-    _judge_word(findings, reading, details)
+    judge_health(findings, reading, details)
     _judge_heat(findings, reading)
     judge_hbm_size(findings, reading, details, peers_hbm_mb)
     if details is not None:
         _judge_silence(findings, details)
-        judge_codes(findings, details.codes or (), details.code_texts)
-        judge_ecc(findings, dict(details.ecc or {}))
+        judge_ecc(findings, dict(details.ecc or {}), details.codes or ())
         _judge_clock(findings, reading, details, peers_mhz)
         if details.hccs is not None:
             _judge_hccs(findings, details.hccs)
-        _judge_board_counters(findings, details)
+        judge_counters(findings, details)
         judge_network(findings, details)
     return tuple(findings.found)
 
@@ -74,42 +68,18 @@ def judge_processes(
         return ()
     findings = Findings(circumstances, reading.npu_id, reading.chip_id)
     shown = ", ".join(f"{process.name or '?'}:{process.pid}" for process in strangers[:3])
+    more = ", …" if len(strangers) > 3 else ""
+    what = ngettext("{n} foreign process: {names}", "{n} foreign processes: {names}", len(strangers))
     findings.add(
         "foreign_process",
         Level.WARNING,
-        _("{count} foreign processes: {names}").format(count=len(strangers), names=shown),
-        _("a run holds this NPU, and they are not its own"),
-        _("find out whose they are before they are ended"),
-    )
-    return tuple(findings.found)
-
-
-def _judge_word(findings: Findings, reading: DeviceReading, details: DeviceDetails | None) -> None:
-    words = [reading.health] + ([details.health] if details and details.health is not None else [])
-    level = max(_WORDS.get(word, Level.UNKNOWN) for word in words)
-    if level is Level.WELL:
-        return
-    word = next(word for word in words if _WORDS.get(word, Level.UNKNOWN) is level)
-    codes = details.codes if details else None
-    if level is Level.UNKNOWN:
-        findings.add(
-            "health_word",
-            level,
-            _("npu-smi could not query this NPU"),
-            _("the health word is {word!r}, or the whole row is zero").format(word=word[:40]),
-            _("look at dmesg and at npu-smi info -t health -i {npu}").format(npu=reading.npu_id),
-        )
-        return
-    why = described(codes) if codes else _("npu-smi prints no fault code") if codes is not None else ""
-    findings.add(
-        "health_word",
-        level,
-        _("npu-smi reports {word}").format(word=word),
-        why,
-        _("the fault codes say what to do: npu-smi info -t health -i {npu} -c {chip}").format(
-            npu=reading.npu_id, chip=reading.chip_id
+        what.format(n=len(strangers), names=shown + more),
+        _("a run holds this NPU, and this is not a part of it"),
+        _("find out whose it is before it is ended: ps -fp {pids}").format(
+            pids=",".join(str(process.pid) for process in strangers[:3])
         ),
     )
+    return tuple(findings.found)
 
 
 def _judge_heat(findings: Findings, reading: DeviceReading) -> None:
@@ -120,7 +90,7 @@ def _judge_heat(findings: Findings, reading: DeviceReading) -> None:
     findings.add(
         "heat",
         level,
-        _("{temp} °C").format(temp=temp),
+        _("the chip is at {temp} °C").format(temp=temp),
         _("{limit} °C or more").format(limit=limit),
         _("check fans, air flow and the room's temperature"),
     )
@@ -133,7 +103,7 @@ def _judge_silence(findings: Findings, details: DeviceDetails) -> None:
             "no_answer",
             Level.UNKNOWN,
             _("no answer about: {kinds}").format(kinds=kinds),
-            next(iter(details.failed.values())),
+            "; ".join(list(dict.fromkeys(details.failed.values()))[:3]),
             _("look at dmesg; a chip that hangs answers some questions and not others"),
         )
 
@@ -169,26 +139,3 @@ def _judge_hccs(findings: Findings, hccs: Hccs) -> None:
             "; ".join(reasons) or _("npu-smi says NOK"),
             _("reset the machine's NPUs when no job runs; if it stays, have the machine repaired"),
         )
-
-
-def _judge_board_counters(findings: Findings, details: DeviceDetails) -> None:
-    for rule, prefix in (
-        # isolated pages that grow announce the next ones
-        ("double_bit_growth", "ecc: HBM Double Bit "),
-        ("pcie_errors", "pcie-err: "),
-        ("die_link_errors", "sio-info: "),
-        ("hccs_errors", "hccs: "),
-    ):
-        grown = {
-            name[len(prefix) :]: count for name, count in details.grown.items() if name.startswith(prefix)
-        }
-        if grown:
-            findings.add(
-                rule,
-                Level.WARNING,
-                _("errors grew: {counters}").format(
-                    counters=", ".join(f"{name} +{count}" for name, count in sorted(grown.items()))
-                ),
-                _("within {seconds:.0f} s").format(seconds=details.span_s or 0.0),
-                _("watch it; errors that go on growing are a fault of the hardware"),
-            )

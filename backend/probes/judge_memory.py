@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from backend.events import DeviceDetails, DeviceReading, Level
 from backend.probes.circumstances import Findings
-from backend.translation import _
+from backend.translation import _, ngettext
 
 # MindCluster's fault diagnosis: less than this of the rated size is a fault
 LEAST_SHARE = 0.95
 # codes 80E18401 and 80E18402: multi-bit isolated rows of one device
 MANY_ROWS, TOO_MANY_ROWS = 16, 64
+_MANY_CODE, _TOO_MANY_CODE = "80E18401", "80E18402"
 # MB as npu-smi prints them, by the chip's name; "910B" alone is the first generation
 RATED_HBM_MB = {
     "910A": 32768,
@@ -42,14 +43,17 @@ def judge_hbm_size(
     findings.add(
         "hbm_size",
         Level.ALARM,
-        _("HBM {seen} MB of {rated} MB").format(seen=seen, rated=rated),
+        _("HBM has {seen} MB of {rated} MB").format(seen=seen, rated=rated),
         _("less than {share:.0%} of the rated size").format(share=LEAST_SHARE),
         _("reset the NPU when no job uses it; if it stays, have it repaired"),
     )
 
 
-def judge_ecc(findings: Findings, ecc: dict[str, int]) -> None:
-    """Uncorrectable errors and isolated rows; `ecc` has the names that `-t ecc` prints."""
+def judge_ecc(findings: Findings, ecc: dict[str, int], codes: tuple[str, ...]) -> None:
+    """Uncorrectable errors and isolated rows; `ecc` has the names that `-t ecc` prints.
+
+    Of rows of which a fault code speaks already nothing is said again.
+    """
     errors = ecc.get("HBM Double Bit Error Count", 0) + ecc.get("DDR Double Bit Error Count", 0)
     rows = max(
         ecc.get("HBM Double Bit Isolated Pages Count", 0),
@@ -59,15 +63,17 @@ def judge_ecc(findings: Findings, ecc: dict[str, int]) -> None:
     coming = max(
         ecc.get("HBM Double Bit Next-Isolated Pages Count", 0), ecc.get("HBM Pending Retire Page Count", 0)
     )
-    if rows >= TOO_MANY_ROWS:
+    if rows >= TOO_MANY_ROWS and _TOO_MANY_CODE not in codes:
         _rows(findings, Level.CRITICAL, rows, TOO_MANY_ROWS, _("take it out of use; have the HBM replaced"))
-    elif rows >= MANY_ROWS:
+    elif MANY_ROWS <= rows < TOO_MANY_ROWS and not {_MANY_CODE, _TOO_MANY_CODE} & set(codes):
         _rows(findings, Level.WARNING, rows, MANY_ROWS, _("start the job again; then reset the NPU"))
     if errors > 0:
         findings.add(
             "ecc_double_bit",
             Level.ALARM,
-            _("{count} uncorrectable memory errors").format(count=errors),
+            ngettext("{n} uncorrectable memory error", "{n} uncorrectable memory errors", errors).format(
+                n=errors
+            ),
             _("double-bit errors since the last reset of the NPU"),
             _("start the job again from its last checkpoint; reset the NPU when no job uses it"),
         )
@@ -75,8 +81,12 @@ def judge_ecc(findings: Findings, ecc: dict[str, int]) -> None:
         findings.add(
             "ecc_pending_rows",
             Level.WARNING,
-            _("{count} memory pages are to be isolated at the next reset").format(count=coming),
-            "",
+            ngettext(
+                "{n} memory page is to be isolated at the next reset",
+                "{n} memory pages are to be isolated at the next reset",
+                coming,
+            ).format(n=coming),
+            _("until then jobs may meet its double-bit errors"),
             _("reset the NPU when no job uses it"),
         )
 
@@ -86,6 +96,8 @@ def _rows(findings: Findings, level: Level, rows: int, limit: int, fix: str) -> 
         "hbm_rows_isolated",
         level,
         _("{rows} memory rows isolated after double-bit errors").format(rows=rows),
-        _("{limit} or more").format(limit=limit),
+        _("{limit} rows or more; from {most} on it is to be replaced").format(
+            limit=limit, most=TOO_MANY_ROWS
+        ),
         fix,
     )

@@ -7,29 +7,14 @@ from __future__ import annotations
 
 from backend.events import DeviceDetails, Level, Optics
 from backend.probes.circumstances import Findings
-from backend.probes.deltas import FLAP_S, flaps
-from backend.translation import _
+from backend.probes.deltas import FLAP_S, Outage, flaps
+from backend.translation import _, ngettext
 
 # hccn_tool's words (hicann/driver). MindCluster flags only Socket failed, Receive timeout, Unreachable and
 # Detect ip set; Fault, Time exceeded and Thread error are no better
 FINE_NET_HEALTH = frozenset({"Success", "Init"})
 # MindCluster's diagnosis toolkit takes this as an example of a low signal-to-noise ratio
 LEAST_SNR_DB = 12.0
-# errors that a sound link does not have, by parts of hccn_tool's names
-_ERRORS = (
-    "bad_pkt",
-    "bad_oct",
-    "fcs_err",
-    "_err_pkt",
-    "qp_status_err",
-    "verification_err",
-    "crc_err",
-    "out_err",
-)
-_RETRIES = ("new_pkt_rty", "retry_req")
-# a share of packets sent again that costs throughput (npudeck's own choice)
-MOST_RETRIES = 0.001
-_SENT = ("stat: roce_tx_all_pkt_num",)
 
 
 def judge_network(findings: Findings, details: DeviceDetails) -> None:
@@ -46,7 +31,6 @@ def judge_network(findings: Findings, details: DeviceDetails) -> None:
         )
     if details.optics is not None:
         _judge_optics(findings, details.optics)
-    _judge_counters(findings, details)
 
 
 def _judge_link(findings: Findings, details: DeviceDetails) -> None:
@@ -60,22 +44,42 @@ def _judge_link(findings: Findings, details: DeviceDetails) -> None:
             Level.ALARM if whole else Level.WARNING,
             _("link {state}").format(state=details.link) + (f": {', '.join(down)}" if down else ""),
             _("HCCL cannot reach this NPU") if whole else _("a part of the ports is down"),
-            _("check cable, optical module and switch port {port}").format(port=details.switch_port or ""),
+            _at_the_cable(details),
             since=last,
         )
     if circumstances.since is None:
         return
+    ended: dict[str, list[Outage]] = {}
     for outage in flaps(details.changes, circumstances.since, circumstances.at):
         if outage.up_at is not None:
-            findings.add(
-                "link_flap",
-                Level.WARNING,
-                _("the link was down for {seconds:.0f} s").format(seconds=outage.lasted_s(circumstances.at)),
-                _("longer than {limit:.0f} s").format(limit=FLAP_S),
-                _("check cable, optical module and switch port"),
-                since=outage.down_at,
-                code=outage.port,
-            )
+            ended.setdefault(outage.port, []).append(outage)
+    for port, outages in ended.items():
+        _add_flaps(findings, details, port, outages)
+
+
+def _add_flaps(findings: Findings, details: DeviceDetails, port: str, outages: list[Outage]) -> None:
+    """One finding a port, however often its link went down."""
+    seconds = sum(outage.lasted_s(findings.circumstances.at) for outage in outages)
+    what = ngettext(
+        "the link was down for {seconds:.0f} s",
+        "the link was down {n} times, {seconds:.0f} s in all",
+        len(outages),
+    )
+    findings.add(
+        "link_flap",
+        Level.WARNING,
+        (_("port {port}: ").format(port=port) if port else "") + what.format(n=len(outages), seconds=seconds),
+        _("outages longer than {limit:.0f} s count").format(limit=FLAP_S),
+        _at_the_cable(details),
+        since=outages[0].down_at,
+        code=port,
+    )
+
+
+def _at_the_cable(details: DeviceDetails) -> str:
+    if details.switch_port:
+        return _("check cable, optical module and switch port {port}").format(port=details.switch_port)
+    return _("check cable, optical module and switch port")
 
 
 def _judge_net_health(findings: Findings, word: str) -> None:
@@ -114,7 +118,9 @@ def _judge_optics(findings: Findings, optics: Optics) -> None:
         findings.add(
             "optics",
             Level.WARNING,
-            _("the optical module is outside its limits"),
+            _("the optical module does not answer")
+            if optics.error
+            else _("the optical module is outside its limits"),
             "; ".join(reasons),
             _("clean or replace the module and its cable"),
         )
@@ -125,34 +131,10 @@ def _outside(
 ) -> list[str]:
     low, high = limits
     return [
-        _("{name} {value:g} {unit} (lane {lane}, {low:g} to {high:g})").format(
-            name=name, value=value, unit=unit, lane=lane, low=low, high=high
-        )
+        (
+            _("{name} {value:g} {unit}, lane {lane}") if len(values) > 1 else _("{name} {value:g} {unit}")
+        ).format(name=name, value=value, unit=unit, lane=lane)
+        + _(" ({low:g} to {high:g})").format(low=low, high=high)
         for lane, value in enumerate(values)
         if low is not None and high is not None and not low <= value <= high
     ]
-
-
-def _judge_counters(findings: Findings, details: DeviceDetails) -> None:
-    grown = {name: count for name, count in details.grown.items() if name.startswith("stat: ")}
-    errors = {name[6:]: count for name, count in grown.items() if any(part in name for part in _ERRORS)}
-    span = _("within {seconds:.0f} s").format(seconds=details.span_s or 0.0)
-    if errors:
-        shown = ", ".join(f"{name} +{count}" for name, count in sorted(errors.items())[:5])
-        findings.add(
-            "packet_errors",
-            Level.WARNING,
-            _("packets were damaged: {counters}").format(counters=shown),
-            span,
-            _("check cable and optical module; compare with the switch's own counters"),
-        )
-    again = sum(count for name, count in grown.items() if any(part in name for part in _RETRIES))
-    sent = sum(grown.get(name, 0) for name in _SENT)
-    if again and again > MOST_RETRIES * sent:
-        findings.add(
-            "retransmissions",
-            Level.WARNING,
-            _("{count} packets were sent again, of {sent}").format(count=again, sent=sent),
-            span,
-            _("look for congestion (PFC pauses) and for errors on the way"),
-        )

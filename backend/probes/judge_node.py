@@ -72,15 +72,38 @@ def _missing(seen: NodeObserved, host: HostDetails | None, circumstances: Circum
         else:
             why = _("they are not on the PCI bus either")
             fix = _("power the machine off and on; if they stay away, have it repaired")
+    names = _names_of_missing(seen.devices, circumstances.expected_npus)
+    reasons = [_("not listed: {names}").format(names=names)] if names else []
+    reasons.append(why or _("the inventory expects more than npu-smi lists"))
     findings.add(
         "missing_npu",
         Level.ALARM,
         ngettext("{n} NPU is missing", "{n} NPUs are missing", gone).format(n=gone)
         + _(" ({seen} of {expected})").format(seen=len(seen.devices), expected=circumstances.expected_npus),
-        why or _("the inventory expects more than npu-smi lists"),
+        "; ".join(reasons),
         fix,
     )
     return findings.found
+
+
+def _names_of_missing(devices: Sequence[DeviceReading], expected: int) -> str:
+    """Which ones, where the cards of the node are numbered from 0 without gaps; else "": nobody can know."""
+    cards = {reading.npu_id for reading in devices}
+    chips = max((reading.chip_id for reading in devices), default=0) + 1
+    whole = range(expected // chips)
+    if not cards or expected % chips or not cards <= set(whole):
+        return ""
+    there = {_key(reading) for reading in devices}
+    gone = [(npu, chip) for npu in whole for chip in range(chips) if (npu, chip) not in there]
+    if len(gone) != expected - len(there):
+        return ""
+    named = [
+        _("NPU {npu}").format(npu=npu)
+        if chips == 1
+        else _("NPU {npu} chip {chip}").format(npu=npu, chip=chip)
+        for npu, chip in gone
+    ]
+    return ", ".join(named[:8]) + (", …" if len(named) > 8 else "")
 
 
 def _fec_differs(details: Sequence[DeviceDetails], circumstances: Circumstances) -> list[Finding]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from backend.events import DeviceDetails, Finding, HostDetails, NodeDetailed, NodeObserved
 from backend.probes.answer import Answer
-from backend.probes.circumstances import Circumstances
-from backend.probes.deltas import growth
+from backend.probes.circumstances import Circumstances, Place
+from backend.probes.code_history import CodeHistory
+from backend.probes.deltas import Tally
 from backend.probes.detail_reader import Fields, counters_of, fields_of
 from backend.probes.host import cpu_times, read_host, read_versions
 from backend.probes.judge_node import Key, judge_node
@@ -35,6 +35,9 @@ class NodeRecord:
     host: HostDetails | None = None
     findings: tuple[Finding, ...] = ()
     _ticks: tuple[int, int] | None = None
+    _tallies: dict[Place, Tally] = field(default_factory=dict)
+    _spans: dict[Place, float] = field(default_factory=dict)
+    _codes: CodeHistory = field(default_factory=CodeHistory)
 
     def take(self, header: FrameHeader, said: str, at: float) -> None:
         """One answer, other than the table of all cards. `at`: UTC epoch seconds. Never raises."""
@@ -50,7 +53,8 @@ class NodeRecord:
     def judged(self, seen: NodeObserved, circumstances: Circumstances) -> NodeDetailed:
         """All that is known and all that is wrong now; troubles that stay keep the time they began."""
         details = self._settled()
-        found = judge_node(seen, details, self.host, circumstances)
+        around = replace(circumstances, spans=self._spans, came=self._codes.counts())
+        found = judge_node(seen, details, self.host, around)
         self.findings = carry_since(self.findings, found)
         return NodeDetailed(seen.node, circumstances.at, details, self.host, self.findings)
 
@@ -76,10 +80,32 @@ class NodeRecord:
             failed = {**device.failed, header.kind: reason_of_silence(header, said)}
             self.devices[key] = replace(device, failed=failed)
             return
+        if header.chip_id is None and fields.get("link") == "DOWN" and not fields.get("ports"):
+            # a 950 without a valid port, as a single card has none, says DOWN as well (hccn_tool reference)
+            fields["link"] = None
+        if fields.get("codes") is not None:
+            self._codes.take(*key, fields["codes"], at)
         failed = {kind: why for kind, why in device.failed.items() if kind != header.kind}
         if answer.kind != "unsupported":
-            fields |= _counted(device, answer, at) | {"answered": {**device.answered, header.kind: at}}
+            fields |= self._counted(device, answer, at) | {"answered": {**device.answered, header.kind: at}}
         self.devices[key] = replace(device, failed=failed, **fields)
+
+    def _counted(self, device: DeviceDetails, answer: Answer, at: float) -> Fields:
+        """How the counters of this kind grew since the last time; the other kinds' stay as they are."""
+        counters = counters_of(answer)
+        if not counters:
+            return {}
+        place = (device.npu_id, device.chip_id, answer.kind)
+        grown, span_s = self._tallies.setdefault(place, Tally()).take(counters, at)
+        if span_s is not None:
+            self._spans[place] = span_s
+        prefix = f"{answer.kind}: "
+        others = {name: count for name, count in device.grown.items() if not name.startswith(prefix)}
+        return {
+            "counters": {**device.counters, **counters},
+            "grown": others | grown,
+            "span_s": device.span_s if span_s is None else span_s,
+        }
 
     def _settled(self) -> tuple[DeviceDetails, ...]:
         """The details; a question that no chip of the node ever answered is one the node does not offer.
@@ -122,23 +148,3 @@ def reason_of_silence(header: FrameHeader, said: str) -> str:
         return _NO_ANSWER
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1][:200] if lines else _("nothing was said")
-
-
-def _counted(device: DeviceDetails, answer: Answer, at: float) -> Fields:
-    """How the counters of this kind grew since the last time; the other kinds' stay as they are."""
-    counters = counters_of(answer)
-    if not counters:
-        return {}
-    prefix = f"{answer.kind}: "
-    before = _of_kind(device.counters, prefix)
-    others = {name: count for name, count in device.grown.items() if not name.startswith(prefix)}
-    asked = device.answered.get(answer.kind)
-    return {
-        "counters": {**device.counters, **counters},
-        "grown": others | growth(before, counters),
-        "span_s": device.span_s if asked is None else at - asked,
-    }
-
-
-def _of_kind(counters: Mapping[str, int], prefix: str) -> dict[str, int]:
-    return {name: count for name, count in counters.items() if name.startswith(prefix)}

@@ -6,39 +6,55 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.events import LinkChange
-from backend.probes.deltas import FLAP_S, Outage, flaps, growth, outages
+from backend.probes.deltas import FLAP_S, Outage, Tally, flaps, outages
 
 counters = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 2**64 - 1))
 
 
-def test_growth_of_what_both_have() -> None:
-    assert growth({"a": 1, "b": 5, "c": 7}, {"a": 4, "b": 5, "d": 9}) == {"a": 3}
+def grown(*answers: dict[str, int]) -> list[dict[str, int]]:
+    """What grew with each answer, one every ten seconds."""
+    tally = Tally()
+    return [tally.take(counters, 10.0 * index)[0] for index, counters in enumerate(answers)]
 
 
-def test_a_counter_that_was_reset_grew_by_what_it_shows() -> None:
-    assert growth({"a": 100}, {"a": 3}) == {"a": 3}
-    assert growth({"a": 100}, {"a": 0}) == {}
+def test_growth_of_what_both_answers_have() -> None:
+    tally = Tally()
+    assert tally.take({"a": 1, "b": 5, "c": 7}, 100.0) == ({}, None)
+    assert tally.take({"a": 4, "b": 5, "d": 9}, 160.0) == ({"a": 3}, 60.0)
 
 
-@given(counters, counters)
-def test_growth_is_never_negative_or_more_than_the_counter(
-    before: dict[str, int], after: dict[str, int]
-) -> None:
-    for name, amount in growth(before, after).items():
-        assert 0 < amount <= after[name]
+def test_a_counter_that_a_reboot_set_back_counts_from_there_on() -> None:
+    assert grown({"a": 100}, {"a": 3}, {"a": 3}, {"a": 5}) == [{}, {}, {}, {"a": 2}]
+    assert grown({"a": 100}, {"a": 0}, {"a": 0}, {"a": 0}) == [{}, {}, {}, {}]
 
 
-@given(counters, counters, counters)
-def test_growth_adds_up_while_nothing_is_reset(
-    first: dict[str, int], more: dict[str, int], still_more: dict[str, int]
-) -> None:
-    second = {name: value + more.get(name, 0) for name, value in first.items()}
-    third = {name: value + still_more.get(name, 0) for name, value in second.items()}
-    together = growth(first, third)
-    parts = [growth(first, second), growth(second, third)]
-    assert together == {
-        name: amount for name in first if (amount := sum(part.get(name, 0) for part in parts))
-    }
+def test_a_zero_in_the_midst_is_a_query_that_failed() -> None:
+    """npu-smi prints zeros where a query fails: what comes back after it has not grown."""
+    assert grown({"a": 100}, {"a": 0}, {"a": 100}, {"a": 101}) == [{}, {}, {}, {"a": 1}]
+    assert grown({"a": 100}, {"a": 0}, {"a": 102}) == [{}, {}, {"a": 2}]
+    assert grown({"a": 100}, {}, {"a": 100}) == [{}, {}, {}]
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_time() -> None:
+    tally = Tally()
+    tally.take({"a": 1}, 1000.0)
+    assert tally.take({"a": 2}, 400.0) == ({"a": 1}, 0.0)
+
+
+@given(st.lists(counters, max_size=6))
+def test_growth_is_never_negative_or_more_than_the_counter(answers: list[dict[str, int]]) -> None:
+    for shown, amounts in zip(answers, grown(*answers), strict=True):
+        for name, amount in amounts.items():
+            assert 0 < amount <= shown[name]
+
+
+@given(st.lists(counters, min_size=2, max_size=6))
+def test_growth_adds_up_while_nothing_is_reset(steps: list[dict[str, int]]) -> None:
+    answers = [dict.fromkeys("abcdef", 0)]
+    for step in steps:
+        answers.append({name: value + step.get(name, 0) for name, value in answers[-1].items()})
+    for name in "abcdef":
+        assert sum(amounts.get(name, 0) for amounts in grown(*answers)) == answers[-1][name]
 
 
 DOWN_UP = (

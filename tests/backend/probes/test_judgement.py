@@ -175,13 +175,81 @@ def test_a_code_that_is_not_published_has_the_severity_that_a_950_says(severity:
     assert [finding.level for finding in found] == [level]
 
 
-def test_a_word_says_its_codes() -> None:
-    found = judged(replace(WELL, health="Alarm"), replace(FINE, codes=("A4025021", "8C084E00")))
-    assert [(one.rule, one.level) for one in found] == [
-        ("health_word", Level.ALARM),
-        ("fault_code", Level.ALARM),
+def with_codes(word: str, *codes: str, **changes: Any) -> list[Finding]:
+    """Of a card whose row and whose answer about its health say the same word."""
+    return judged(replace(WELL, health=word), replace(FINE, health=word, codes=codes, **changes))
+
+
+def test_a_word_and_its_code_are_one_finding() -> None:
+    [finding] = with_codes("Alarm", "A4025021", "8C084E00")
+    assert (finding.rule, finding.level, finding.code) == ("fault_code", Level.ALARM, "8C084E00")
+    assert finding.why == "npu-smi reports Alarm; MindCluster's level for it is FreeRestartNPU"
+    # the graver of both words for it holds
+    [finding] = with_codes("Critical", "80E18401")
+    assert (finding.level, finding.code) == (Level.CRITICAL, "80E18401")
+    [finding] = with_codes("Warning", "80E18402")
+    assert finding.level is Level.CRITICAL
+
+
+def test_of_several_codes_the_worst_one_explains_the_word() -> None:
+    found = with_codes("Critical", "80C98009", "80E01801", "80E01801")
+    assert [(one.code, one.level) for one in found] == [
+        ("80C98009", Level.WARNING),
+        ("80E01801", Level.CRITICAL),
     ]
-    assert "A4025021, 8C084E00 (" in found[0].why
+
+
+def test_a_word_that_no_code_explains_stands_for_itself() -> None:
+    [harmless] = with_codes("Warning", "A4025021")
+    assert (harmless.rule, harmless.why) == ("health_word", "A4025021")
+    [bare] = with_codes("Warning")
+    assert (bare.rule, bare.why) == ("health_word", "npu-smi prints no fault code")
+    # codes that came with another word, or long ago, are of another fault perhaps
+    rules = [one.rule for one in judged(replace(WELL, health="Alarm"), replace(FINE, codes=("80E18401",)))]
+    assert rules == ["health_word", "fault_code"]
+    found = with_codes("Warning", "80E18401", answered={"health": NOW.at - 1000})
+    assert [one.rule for one in found] == ["health_word", "fault_code"]
+
+
+def test_a_known_sign_says_what_to_do() -> None:
+    [finding] = with_codes("Warning", "80E18401", ecc={"HBM Double Bit Isolated Pages Count": 17})
+    assert finding.fix.startswith("end the job at a checkpoint and start it again")
+    [finding] = with_codes("Critical", "80E18402", ecc={"HBM Double Bit Isolated Pages Count": 64})
+    assert finding.fix == "take it out of use: npudeck fleet drain n1; have it repaired or replaced"
+
+
+@pytest.mark.parametrize(
+    ("code", "times", "level"),
+    [
+        ("80E3A203", 1, Level.ALARM),
+        ("80E3A203", 2, Level.CRITICAL),
+        ("80E18005", 2, Level.ALARM),
+        ("80E18005", 3, Level.CRITICAL),
+        ("80C98009", 9, Level.WARNING),
+    ],
+)
+def test_a_code_that_comes_again_within_a_day(code: str, times: int, level: Level) -> None:
+    details = replace(FINE, codes=(code,))
+    [finding] = judged(details=details, now=replace(NOW, came={(3, 0, code): times}))
+    assert finding.level is level
+    assert (f"it came {times} times within a day" in finding.why) == (level is Level.CRITICAL)
+
+
+@pytest.mark.parametrize(("again", "found"), [(5, False), (5000, True)])
+def test_a_share_of_packets_sent_again(again: int, found: bool) -> None:
+    counts = {"stat: roce_new_pkt_rty_num": again, "stat: roce_tx_all_pkt_num": 10**6}
+    rules = said(grown=counts, counters=counts)
+    assert rules == ([("retransmissions", Level.WARNING)] if found else [])
+    # without the number of packets nothing is known of the share
+    counts.pop("stat: roce_tx_all_pkt_num")
+    assert said(grown=counts, counters=counts) == []
+
+
+def test_single_bit_errors_have_a_rate() -> None:
+    now = replace(NOW, spans={(3, 0, "ecc"): 120.0, (3, 0, "stat"): 7.0})
+    [finding] = judged(details=replace(FINE, grown={"ecc: HBM Single Bit Error Count": 40}), now=now)
+    assert finding.what == "the memory corrected 40 single-bit errors"
+    assert finding.why == "within 120 s; 1200 an hour"
 
 
 @pytest.mark.parametrize(
@@ -208,11 +276,9 @@ def test_a_word_says_its_codes() -> None:
         ({"grown": {"hccs: hccs retry count": 1}}, [("hccs_errors", Level.WARNING)]),
         ({"grown": {"stat: mac_rx_fcs_err_pkt_num": 1}}, [("packet_errors", Level.WARNING)]),
         ({"grown": {"stat: mac_rx_total_pkt_num": 10**9}}, []),
-        ({"grown": {"stat: roce_new_pkt_rty_num": 5, "stat: roce_tx_all_pkt_num": 10**6}}, []),
-        (
-            {"grown": {"stat: roce_new_pkt_rty_num": 5000, "stat: roce_tx_all_pkt_num": 10**6}},
-            [("retransmissions", Level.WARNING)],
-        ),
+        ({"grown": {"ecc: HBM Single Bit Error Count": 9}}, []),
+        ({"grown": {"ecc: HBM Single Bit Error Count": 10}}, [("single_bit_growth", Level.WARNING)]),
+        ({"grown": {"ecc: HBM Double Bit Isolated Pages Count": 1}}, [("double_bit_growth", Level.WARNING)]),
     ],
 )
 def test_links_and_counters(changes: dict[str, Any], rules: list[tuple[str, Level]]) -> None:
@@ -303,7 +369,29 @@ def test_missing_cards(on_bus: int | None, part: str) -> None:
     assert (finding.rule, finding.level, finding.npu_id) == ("missing_npu", Level.ALARM, None)
     assert finding.what == "1 NPU is missing (7 of 8)"
     assert part in finding.why
+    assert "not listed: NPU 7;" in finding.why
     assert judge_node(node(*cards(8)), [], host, NOW) == ()
+
+
+@pytest.mark.parametrize(
+    ("there", "expected", "names"),
+    [
+        ([(0, 0), (2, 0), (3, 0)], 4, "NPU 1"),
+        ([(0, 0), (0, 1), (1, 1)], 4, "NPU 1 chip 0"),
+        # numbers that do not begin at 0, or a card whose second chip nobody lists, tell nothing
+        ([(4, 0), (5, 0), (6, 0)], 4, ""),
+        ([(0, 0), (1, 0)], 3, "NPU 2"),
+        ([(0, 0), (0, 1)], 3, ""),
+        ([], 2, ""),
+    ],
+)
+def test_which_card_is_missing(there: list[tuple[int, int]], expected: int, names: str) -> None:
+    readings = [replace(WELL, npu_id=npu, chip_id=chip) for npu, chip in there]
+    [finding] = judge_node(node(*readings), [], None, replace(NOW, expected_npus=expected))
+    assert (
+        finding.why
+        == (f"not listed: {names}; " if names else "") + "the inventory expects more than npu-smi lists"
+    )
 
 
 def test_foreign_processes_on_a_leased_card() -> None:
@@ -315,7 +403,7 @@ def test_foreign_processes_on_a_leased_card() -> None:
     )
     leased = replace(NOW, leased={3: frozenset({100, 102})})
     [finding] = judge_processes(WELL, processes, leased)
-    assert (finding.rule, finding.what) == ("foreign_process", "1 foreign processes: intruder:101")
+    assert (finding.rule, finding.what) == ("foreign_process", "1 foreign process: intruder:101")
     assert judge_processes(WELL, processes, NOW) == ()
 
 

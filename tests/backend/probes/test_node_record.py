@@ -98,6 +98,58 @@ def test_growth_between_two_answers() -> None:
     assert rules(record) == []
 
 
+def test_growth_has_the_time_of_its_own_kind() -> None:
+    record = NodeRecord()
+    for at, count in ((100.0, 0), (700.0, 1)):
+        record.take(frame("pcie-err"), f"TX Error Count : 0\nLcrc Error Count : {count}\n", at)
+    for at in (690.0, 720.0):
+        record.take(frame("stat"), "packet statistics:\nmac_rx_fcs_err_pkt_num:7\n", at)
+    [finding] = judged(record).findings
+    assert (finding.rule, finding.why) == ("pcie_errors", "within 600 s")
+
+
+def test_a_reboot_is_no_damage() -> None:
+    """Counters begin anew, the history of the link is gone, and its clock may still be wrong."""
+    record = NodeRecord()
+    stat = (
+        "packet statistics:\nmac_rx_fcs_err_pkt_num:{bad}\n"
+        "roce_new_pkt_rty_num:{again}\nroce_tx_all_pkt_num:{sent}\n"
+    )
+    link = "current time : {now}\nlink change records :\n {at}:59 2026 LINK UP\n {at}:02 2026 LINK DOWN\n"
+    before = [stat.format(bad=70, again=9, sent=10**6), ECC.format(rows=3), "Lcrc Error Count : 8\n"]
+    after = [stat.format(bad=2, again=1, sent=10), ECC.format(rows=3), "Lcrc Error Count : 0\n"]
+    for at, answers in ((100.0, before), (220.0, before), (900.0, after), (1020.0, after)):
+        for kind, said in zip(("stat", "ecc", "pcie-err"), answers, strict=True):
+            record.take(frame(kind), said, at)
+        record.take(frame("link_stat"), link.format(now="Thu Jan 1 00:01:00 1970", at="Sat Nov 28 16:00"), at)
+        assert rules(record, at) == []
+
+
+def test_a_code_that_comes_again_is_counted_while_it_is_watched() -> None:
+    record = NodeRecord()
+    bad = "Health Status : Alarm\nError Code : 80E3A203\nError Information : x\n"
+    fine = "Health Status : OK\nError Code : NA\n"
+    levels = []
+    for at, said in ((0.0, bad), (60.0, bad), (120.0, fine), (180.0, bad), (90_000.0, fine), (90_060.0, bad)):
+        record.take(frame("health"), said, at)
+        codes = [one for one in judged(record, at).findings if one.rule == "fault_code"]
+        levels.append([(one.level, one.since) for one in codes])
+    once = [(Level.ALARM, 0.0)]
+    assert levels[:3] == [once, once, []]
+    # the second time within a day; and a day later it counts as the first time
+    assert levels[3:] == [[(Level.CRITICAL, 180.0)], [], [(Level.ALARM, 90_060.0)]]
+
+
+def test_a_950_that_is_connected_to_none_is_well() -> None:
+    record = NodeRecord()
+    record.take(frame("link", 0, None), "link status : DOWN\n", 0.0)
+    assert rules(record) == []
+    record.take(frame("link", 0, None), "link status : DOWN\nport 4 : DOWN\nport 5 : DOWN\n", 0.0)
+    assert rules(record) == [("link_down", 0)]
+    record.take(frame("link", 0, None), "link status : UP\nport 4 : UP\nport 5 : UP\n", 0.0)
+    assert rules(record) == []
+
+
 def test_since_stays_while_the_trouble_stays() -> None:
     record = NodeRecord()
     record.take(frame("link"), "link status: DOWN\n", 100.0)

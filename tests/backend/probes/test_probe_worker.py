@@ -242,7 +242,6 @@ async def test_a_card_that_is_not_well_is_asked_for_its_codes(here: Here, tmp_pa
     assert isinstance(seen, NodeObserved)
     assert detailed is not None
     assert [(one.rule, one.level, one.code, one.since) for one in detailed.findings] == [
-        ("health_word", Level.ALARM, "", 77.0),
         ("fault_code", Level.ALARM, "80E3A203", 77.0),
     ]
     assert len(here.asked) == 2
