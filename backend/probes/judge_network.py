@@ -35,7 +35,7 @@ def judge_network(findings: Findings, details: DeviceDetails) -> None:
 
 def _judge_link(findings: Findings, details: DeviceDetails) -> None:
     circumstances = findings.circumstances
-    down = [name for name, state in details.ports.items() if state.upper() != "UP"]
+    down = [f"{name} {state}" for name, state in details.ports.items() if state.upper() != "UP"]
     if details.link is not None and details.link.upper() != "UP":
         whole = details.link.upper() == "DOWN"
         last = max((change.at for change in details.changes if not change.up), default=None)
