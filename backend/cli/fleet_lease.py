@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import signal
 import time
@@ -12,13 +13,12 @@ from dataclasses import replace
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
 from backend.cli.fleet_selection import add_nodes, chosen_names, nodes_of, open_fleet
-from backend.fleet.leases import Lease, LeaseOwner
+from backend.fleet.leases import BY_HAND, Lease, LeaseOwner
 from backend.fleet.transport import Transport
 from backend.inventory import Inventory, Node
 from backend.problems import ConflictError, NpudeckError, Problem, Severity, UsageError
 from backend.translation import _
 
-_BY_HAND = "by-hand"
 _DEADLINE_S = 60.0
 _Action = Callable[[Transport, Node], Awaitable[tuple[Lease, ...]]]
 _Undo = Callable[[Transport], Awaitable[None]]
@@ -56,6 +56,15 @@ def register(commands: Commands) -> None:
 def _add_steal(parser: argparse.ArgumentParser) -> None:
     words = _("take what others hold; it is written into leases.log on the node, with your name")
     parser.add_argument("--steal", action="store_true", help=words)
+    words = _("who you are, where several people share an account (default: who logged in, also behind sudo)")
+    parser.add_argument("--as", dest="name", type=_name, metavar="NAME", help=words)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        words = _("{text!r} is no name of letters, digits, `.`, `_`, `-`")
+        raise argparse.ArgumentTypeError(words.format(text=text))
+    return text
 
 
 def _npus(text: str) -> tuple[int, ...]:
@@ -148,16 +157,26 @@ def _of_others(node: Node, owner: LeaseOwner, leases: Sequence[Lease]) -> list[P
         return []
     what = _("{node}: {actor} holds nothing there").format(node=node.name, actor=owner.actor)
     why = _("it is held by {names}").format(names=", ".join(dict.fromkeys(lease.run_key for lease in held)))
-    fix = _("ask whose it is; --steal --reason TEXT takes it all the same")
+    fix = _(
+        "ask whose it is; --as NAME gives back what NAME holds, --steal --reason TEXT takes it all the same"
+    )
     return [Problem(node.name, Severity.ERROR, what, why, fix)]
 
 
 def _owner(arguments: argparse.Namespace, inventory: Inventory) -> LeaseOwner:
+    """One holder for each name at this bastion: `--as`, else who took this account by sudo, else the user."""
     from backend.runs.run_site_files import actor
 
-    who = actor()
+    account = actor()
+    user, _at, host = account.partition("@")
+    name = arguments.name or os.environ.get("SUDO_USER") or user
+    # where somebody sits tells people of one account apart for others, but not for us: it changes too often
+    seat = os.environ.get("SSH_CONNECTION", "").partition(" ")[0]
     place = inventory.container.name if inventory.container else ""
-    key = re.sub(r"[^A-Za-z0-9._@-]", "-", f"{_BY_HAND}-{who}")
+    key = re.sub(r"[^A-Za-z0-9._@-]", "-", f"{BY_HAND}-{name}@{host}")
+    who = f"{name}@{host}" if name == user else f"{name} ({account})"
+    if seat:
+        who = f"{who} from {seat}" if name == user else f"{name} ({account} from {seat})"
     return LeaseOwner(key, who, time.time(), place, arguments.reason)
 
 

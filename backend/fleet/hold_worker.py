@@ -94,7 +94,7 @@ class Holding:
                 raise NodeError.because(_("no answer"))
             return await undo(transport, node, self._owner, taking.devices, timeout_s=_DEADLINE_S)
 
-        nodes = [taking.node for taking in takings.values()]
+        nodes = [takings[name].node for name in sorted(takings)]
         answers = await fan_out(nodes, one, deadline_s=_DEADLINE_S)
         undone = {name: answer for name, answer in answers.items() if not isinstance(answer, NpudeckError)}
         errors = {name: answer for name, answer in answers.items() if isinstance(answer, NpudeckError)}

@@ -29,6 +29,7 @@ from backend.translation import _
 
 TTL_S = 900
 RENEW_S = 60.0
+BY_HAND = "by-hand"  # what the keys of people's leases begin with
 
 __all__ = [
     "Lease",
@@ -222,19 +223,42 @@ def _held(node: Node, leases: Sequence[Lease]) -> ConflictError:
 
 
 def _problem(node: Node, lease: Lease) -> Problem:
-    since = datetime.fromtimestamp(lease.since, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    what = _("{what} is held by run {run} of {actor} since {since}").format(
-        what=node.name
+    values = {
+        "what": node.name
         if lease.device == EVERYTHING
         else _("NPU {id} of {node}").format(id=lease.device, node=node.name),
-        run=lease.run_key,
-        actor=lease.actor,
-        since=since,
-    )
+        "run": lease.run_key,
+        "actor": lease.actor,
+        "since": datetime.fromtimestamp(lease.since, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "node": node.name,
+    }
+    steal = _("if it no longer exists: npudeck fleet release {node} --steal").format(**values)
+    if lease.state == "broken":
+        return _error(
+            node,
+            _("the lease of {what} cannot be read, so somebody may hold it").format(**values),
+            _("its file in .npudeck/leases there is damaged"),
+            _("when nobody does: npudeck fleet release {node} --steal").format(**values),
+        )
+    if lease.run_key.startswith(f"{BY_HAND}-"):
+        return _error(
+            node,
+            _("{what} is held by hand by {actor} since {since}").format(**values),
+            lease.why or _("no reason was given"),
+            _("ask them; --steal --reason TEXT takes it all the same, and is written down"),
+        )
     why = _("an NPU serves one run at a time")
     if lease.state == "orphaned":
         why = _(
             "nobody has renewed the lease for {minutes} min, but {count} processes of the run live"
         ).format(minutes=lease.quiet_s // 60, count=lease.alive)
-    fix = _("wait for that run or stop it; if it no longer exists: npudeck fleet release {node} --steal")
-    return Problem(node.name, Severity.ERROR, what, why, fix.format(node=node.name))
+    return _error(
+        node,
+        _("{what} is held by run {run} of {actor} since {since}").format(**values),
+        why,
+        _("wait for that run or stop it; {steal}").format(steal=steal),
+    )
+
+
+def _error(node: Node, what: str, why: str, fix: str) -> Problem:
+    return Problem(node.name, Severity.ERROR, what, why, fix)

@@ -185,3 +185,39 @@ def test_a_link_that_breaks_half_way_is_said(
 
 def sessions_of(listener: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{listener}/task/{listener}/children").read_text().split()]
+
+
+# ---- several people in one account
+
+
+def test_two_people_of_one_account_are_told_apart(
+    fleet: SshdFleet, ask: Ask, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_CONNECTION", "10.9.8.7 51234 10.0.0.1 22")
+    assert ask("fleet", "hold", "n01", "--npus", "0", "--as", "ann")[0] == 0
+    [lease] = [one for one in ask("fleet", "leases", "n01")[1]["nodes"][0]["leases"] if one["npu"] == "0"]
+    assert lease["run"].startswith("by-hand-ann@")
+    assert lease["actor"].startswith("ann (")
+    assert lease["actor"].endswith(" from 10.9.8.7)")
+    for words in (["--as", "bea"], []):
+        assert ask("fleet", "hold", "n01", "--npus", "0", *words)[0] == 6
+        capsys.readouterr()
+        assert main(["fleet", "release", "n01", *words]) == 6
+        err = capsys.readouterr().err
+        assert "by-hand-ann@" in err
+        assert "--as" in err
+    assert ask("fleet", "release", "n01", "--as", "ann")[0] == 0
+
+
+def test_who_became_root_is_who_holds(fleet: SshdFleet, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
+    _code, answer = ask("fleet", "hold", "n01", "--npus", "0")
+    assert answer["nodes"][0]["leases"][0]["run"].startswith("by-hand-ann@")
+    assert ask("fleet", "release", "n01", "--as", "ann")[1]["nodes"][0]["leases"][0]["npu"] == "2"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "a" * 65, "-x", "a\n"])
+def test_names_that_are_none(fleet: SshdFleet, name: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["fleet", "hold", "n01", f"--as={name}"])
+    assert caught.value.code == 2

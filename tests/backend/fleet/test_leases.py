@@ -221,7 +221,7 @@ async def test_keeping_says_once_who_took_the_node(transport: SshTransport, node
 async def test_a_file_that_cannot_be_read_is_nobodys_to_take(transport: SshTransport, node: Node) -> None:
     leases_folder(node).mkdir(parents=True)
     (leases_folder(node) / "all").write_text("")
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError, match="the lease of n01 cannot be read"):
         await acquire(transport, node, MINE)
     (leases_folder(node) / "all").write_bytes(b"\x00\xff\n" * 20)
     [lease] = await leases_of(transport, node)
@@ -266,3 +266,14 @@ async def test_what_cannot_be_seen_is_not_free(transport: SshTransport, node: No
     (Path(node.work_directory) / ".npudeck").write_text("")
     with pytest.raises(NodeError, match="cannot be read or written"):
         await leases_of(transport, node)
+
+
+async def test_what_somebody_holds_by_hand_is_said_with_the_reason(
+    transport: SshTransport, node: Node
+) -> None:
+    await acquire(transport, node, replace(MINE, run_key="by-hand-ann@bastion", why="soldering"), [1])
+    with pytest.raises(ConflictError) as caught:
+        await acquire(transport, node, THEIRS)
+    [problem] = caught.value.problems
+    assert problem.what == "NPU 1 of n01 is held by hand by ann@bastion since 2023-11-14 22:13 UTC"
+    assert problem.why == "soldering"
