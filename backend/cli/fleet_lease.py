@@ -198,7 +198,8 @@ def _everywhere(
         print_json(to_json(answers, taken))
     else:
         print_leases(answers)
-        say_taken(_("{node}: taken from {names}"), taken or {})
+        in_order = {name: taken[name] for name in answers if taken and name in taken}
+        say_taken(_("{node}: taken from {names}"), in_order)
     return max((error.exit_code for error in errors), default=0)
 
 
