@@ -34,18 +34,30 @@ def of_node(view: NodeView) -> tuple[Finding, ...]:
     return tuple(finding for finding in view.findings if finding.npu_id is None)
 
 
-def lines(fleet: FleetState, more: Iterable[Finding], at: float) -> list[str]:
-    """One line a finding, the worst first: where, what, why, since when, what to do."""
+def all_of(fleet: FleetState, more: Iterable[Finding]) -> list[Finding]:
+    """Every finding, the worst first; `more`: what differs between the nodes."""
     found = [finding for view in fleet.nodes.values() for finding in view.findings]
     found += more
-    return [_line(finding, at) for finding in sorted(found, key=lambda finding: -finding.level)]
+    return sorted(found, key=lambda finding: -finding.level)
 
 
-def _line(finding: Finding, at: float) -> str:
+def lines(
+    fleet: FleetState, more: Iterable[Finding], at: float, first_look: tuple[float, float] = (0.0, 0.0)
+) -> list[str]:
+    """One line a finding, the worst first: where, what, why, since when, what to do.
+
+    `first_look`: when the first round began and ended; what it found may have been there before.
+    """
+    return [_line(finding, at, first_look) for finding in all_of(fleet, more)]
+
+
+def _line(finding: Finding, at: float, first_look: tuple[float, float]) -> str:
     text = f"{level_word(finding.level)}  {_place(finding)}: {finding.what}"
     if finding.why:
         text += f" ({finding.why})"
-    text += "; " + _("since {time}").format(time=_moment(finding.since, at))
+    began, ended = first_look
+    since = _("since {time} or before") if began <= finding.since <= ended else _("since {time}")
+    text += "; " + since.format(time=_moment(finding.since, at))
     return visible(f"{text}; {finding.fix}" if finding.fix else text)
 
 

@@ -13,6 +13,7 @@ from backend.fleet.node_sets import folded
 from backend.inventory import Inventory
 from backend.state.device_health import Verdict
 from backend.state.finding import level_word
+from backend.state.finding import to_json as finding_json
 from backend.state.fleet_state import FleetState, NodeView
 from backend.translation import _, ngettext
 
@@ -33,7 +34,10 @@ def exit_code(fleet: FleetState, differences: tuple[Finding, ...] = ()) -> int:
 
 
 def to_json(name: str, at: float, fleet: FleetState, differences: tuple[Finding, ...] = ()) -> dict[str, Any]:
-    """`at`: UTC epoch seconds. Nodes in the order asked for; the fleet's `findings` say what differs."""
+    """`at`: UTC epoch seconds. Nodes in the order asked for; the fleet's `findings` say what differs.
+
+    `all_findings` has these and those of every node and NPU, with their places, the worst first.
+    """
     counts = asdict(fleet.counts()) | {"unreachable": len(_not_reached(fleet))}
     nodes = [_node_json(view) for view in fleet.nodes.values()]
     return {
@@ -41,6 +45,7 @@ def to_json(name: str, at: float, fleet: FleetState, differences: tuple[Finding,
         "at": round(at, 3),
         "counts": counts,
         "findings": health_findings.to_json(differences),
+        "all_findings": [finding_json(one) for one in health_findings.all_of(fleet, differences)],
         "not_answered": not_answered(fleet),
         "nodes": nodes,
     }

@@ -39,27 +39,31 @@ async def rounds(arguments: argparse.Namespace, inventory: Inventory, names: tup
     """Ask and print until done, or until nobody reads; the exit code of the last round."""
     code = 0
     differences: tuple[Finding, ...] = ()
+    began, ended = time.time(), None
     async for batch in batches(arguments, inventory, names):
         fleet = fleet_of(inventory, names)
         fleet.apply(batch)
         now = time.time()
+        ended = ended or now
         differences = fleet_findings(fleet, now, differences)
         if arguments.json:
             output.print_json(to_json(inventory.name, now, fleet, differences), compact=arguments.watch)
         else:
             if arguments.watch:
                 _begin_page()
-            _print_page(fleet, differences, now)
+            _print_page(fleet, differences, now, (began, ended))
         code = exit_code(fleet, differences)
         if output.unread():
             break
     return code
 
 
-def _print_page(fleet: FleetState, differences: tuple[Finding, ...], now: float) -> None:
+def _print_page(
+    fleet: FleetState, differences: tuple[Finding, ...], now: float, first_look: tuple[float, float]
+) -> None:
     output.print_table(COLUMNS, to_rows(fleet))
     output.print_line()
-    for line in lines(fleet, differences, now):
+    for line in lines(fleet, differences, now, first_look):
         output.print_line(line)
     for line in not_answered_lines(fleet):
         output.print_line(line)

@@ -44,7 +44,7 @@ def counters_of(answer: Answer) -> dict[str, int]:
     for name, value in answer.values.items():
         numbers = value if isinstance(value, tuple) else (value,)
         whole_numbers = [number for number in map(whole, numbers) if number is not None]
-        counts = not name.startswith("hccs ") or name.endswith("count")
+        counts = name.endswith("count") if name.startswith("hccs ") else name != "Chip Count"
         if counts and whole_numbers and len(whole_numbers) == len(numbers):
             found[f"{answer.kind}: {name}"] = sum(whole_numbers)
     return found

@@ -26,13 +26,22 @@ LEVELS: dict[Handling, Level] = {
     Handling.SEPARATE_NPU: Level.CRITICAL,
 }
 # MindCluster leaves these alone, but they announce something; what to do is from its knowledge base
-_SIGNS: dict[str, tuple[Level, str]] = {
+_SIGNS: dict[str, tuple[Level, str, str]] = {
     "80E18401": (
         Level.WARNING,
+        _("at 64 the HBM is to be replaced"),
         _("end the job at a checkpoint and start it again; if the code stays, reset the NPU"),
     ),
-    "80E00209": (Level.WARNING, _("check fans, air flow and the room's temperature")),
-    "80E21007": (Level.WARNING, _("nothing now; if it comes again, have the power supply looked at")),
+    "80E00209": (
+        Level.WARNING,
+        _("the HBM is hotter than 95 °C"),
+        _("check fans, air flow and the room's temperature"),
+    ),
+    "80E21007": (
+        Level.WARNING,
+        _("MindCluster goes on with such an NPU"),
+        _("nothing now; if it comes again, have the power supply looked at"),
+    ),
 }
 # `-t current-fault-event` of a 950 (Huawei npu-smi reference): warning, minor, major, critical
 _SEVERITY = re.compile(r"\bseverity\s*=\s*([0-3])\b")
@@ -92,7 +101,7 @@ def _judge_code(code: str, said: str, node: str) -> CodeFinding:
         why = _("MindCluster's level for it is {level}").format(level=handling.value)
         fix = _ADVICE.get(handling, "").format(node=shlex.quote(node))
     if code in _SIGNS:
-        fix = _SIGNS[code][1]
+        _level, why, fix = _SIGNS[code]
     what = _("fault {code}: {meaning}").format(code=code, meaning=meaning)
     return CodeFinding(code, level_of(code, entry, said), what, why, fix)
 

@@ -19,7 +19,7 @@ LEAST_SNR_DB = 12.0
 
 def judge_network(findings: Findings, details: DeviceDetails) -> None:
     _judge_link(findings, details)
-    if details.net_health is not None:
+    if details.net_health is not None and not _is_cut_off(details):
         _judge_net_health(findings, details.net_health)
     if details.address == "" and details.link is not None:
         findings.add(
@@ -37,13 +37,13 @@ def _judge_link(findings: Findings, details: DeviceDetails) -> None:
     circumstances = findings.circumstances
     down = [f"{name} {state}" for name, state in details.ports.items() if state.upper() != "UP"]
     if details.link is not None and details.link.upper() != "UP":
-        whole = details.link.upper() == "DOWN"
+        whole = _is_cut_off(details)
         last = max((change.at for change in details.changes if not change.up), default=None)
         findings.add(
             "link_down",
             Level.ALARM if whole else Level.WARNING,
             _("link {state}").format(state=details.link) + (f": {', '.join(down)}" if down else ""),
-            _("HCCL cannot reach this NPU") if whole else _("a part of the ports is down"),
+            _why_cut_off(details) if whole else _("a part of the ports is down"),
             _at_the_cable(details),
             since=last,
         )
@@ -74,6 +74,18 @@ def _add_flaps(findings: Findings, details: DeviceDetails, port: str, outages: l
         since=outages[0].down_at,
         code=port,
     )
+
+
+def _is_cut_off(details: DeviceDetails) -> bool:
+    return details.link is not None and details.link.upper() == "DOWN"
+
+
+def _why_cut_off(details: DeviceDetails) -> str:
+    """What follows from the link being down is said with it."""
+    why = _("HCCL cannot reach this NPU")
+    if details.net_health is None or details.net_health in FINE_NET_HEALTH:
+        return why
+    return f"{why}; " + _("network health: {word}").format(word=details.net_health)
 
 
 def _at_the_cable(details: DeviceDetails) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median_low
@@ -63,7 +64,12 @@ def _missing(seen: NodeObserved, host: HostDetails | None, circumstances: Circum
     if gone <= 0:
         return []
     findings = Findings(circumstances)
-    why, fix = "", _("check with npu-smi info -l and in the inventory how many there are")
+    why, fix = (
+        "",
+        _("npudeck health --deep {node} says whether the PCI bus has it; look at dmesg there").format(
+            node=shlex.quote(seen.node)
+        ),
+    )
     if host is not None and host.pci_npus is not None:
         chips_a_card = max(1, len(seen.devices) // max(1, len({reading.npu_id for reading in seen.devices})))
         if host.pci_npus * chips_a_card >= circumstances.expected_npus:
@@ -74,12 +80,15 @@ def _missing(seen: NodeObserved, host: HostDetails | None, circumstances: Circum
             fix = _("power the machine off and on; if they stay away, have it repaired")
     names = _names_of_missing(seen.devices, circumstances.expected_npus)
     reasons = [_("not listed: {names}").format(names=names)] if names else []
-    reasons.append(why or _("the inventory expects more than npu-smi lists"))
+    if why or not names:
+        reasons.append(why or _("the inventory expects more than npu-smi lists"))
     findings.add(
         "missing_npu",
         Level.ALARM,
         ngettext("{n} NPU is missing", "{n} NPUs are missing", gone).format(n=gone)
-        + _(" ({seen} of {expected})").format(seen=len(seen.devices), expected=circumstances.expected_npus),
+        + _(", npu-smi lists {seen} of {expected}").format(
+            seen=len(seen.devices), expected=circumstances.expected_npus
+        ),
         "; ".join(reasons),
         fix,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,20 +119,42 @@ def test_a_node_whose_npu_smi_fails_was_reached() -> None:
     assert value["counts"]["unreachable"] == 1
 
 
-@pytest.mark.parametrize(
-    ("events", "code"),
-    [
-        ((seen("n01", WELL, SECOND),), 0),
-        ((seen("n01", WELL, replace(SECOND, health="Warning")),), 1),
-        ((seen("n01", WELL, replace(SECOND, health="UNKNOWN")),), 1),
-        ((seen("n01", WELL),), 1),
-        ((NodeNotReached("n01", 1.0, "x"),), 4),
-        ((NodeNotReached("n01", 1.0, "npu-smi: not found", answered=True),), 1),
-        ((), 4),
-    ],
-)
-def test_exit_code(events: tuple[Event, ...], code: int) -> None:
-    assert exit_code(fleet(*events, names=("n01",))) == code
+def found(level: Level, name: str, npu: int | None = 1) -> NodeDetailed:
+    return NodeDetailed(name, 5.0, (), None, (Finding("a_rule", level, name, npu, npu and 0, "what"),))
+
+
+# what a node may be, and the exit code that it gives by itself
+STATES: dict[str, tuple[Callable[[str], tuple[Event, ...]], int]] = {
+    "well": (lambda name: (seen(name, WELL, SECOND),), 0),
+    "Warning": (lambda name: (seen(name, WELL, replace(SECOND, health="Warning")),), 1),
+    "Alarm": (lambda name: (seen(name, WELL, replace(SECOND, health="Alarm")),), 1),
+    "Critical": (lambda name: (seen(name, WELL, replace(SECOND, health="Critical")),), 1),
+    "unknown": (lambda name: (seen(name, WELL, replace(SECOND, health="UNKNOWN")),), 1),
+    "hot": (lambda name: (seen(name, WELL, replace(SECOND, temp_c=90)),), 1),
+    "missing": (lambda name: (seen(name, WELL),), 1),
+    "no card": (lambda name: (seen(name),), 1),
+    "finding of a chip": (lambda name: (seen(name, WELL, SECOND), found(Level.WARNING, name)), 1),
+    "finding of a node": (lambda name: (seen(name, WELL, SECOND), found(Level.WARNING, name, None)), 1),
+    "silent question": (lambda name: (seen(name, WELL, SECOND), found(Level.UNKNOWN, name)), 1),
+    "not answered": (
+        lambda name: (seen(name, WELL, SECOND), NodeDetailed(name, 5.0, (), None, (), {"ecc": "no rights"})),
+        1,
+    ),
+    "no table": (lambda name: (NodeNotReached(name, 1.0, "npu-smi: not found", answered=True),), 1),
+    "unreachable": (lambda name: (NodeNotReached(name, 1.0, "x"),), 4),
+    "was well, is silent": (lambda name: (seen(name, WELL, SECOND), NodeNotReached(name, 6.0, "x")), 4),
+    "never asked": (lambda name: (), 4),
+}
+
+
+@pytest.mark.parametrize("first", STATES)
+def test_exit_code(first: str) -> None:
+    """With every other state beside it: the graver code of both; what differs between nodes is wrong as well."""
+    events, code = STATES[first]
+    for second, (more, other) in STATES.items():
+        state = fleet(*events("n01"), *more("n02"), names=("n01", "n02"))
+        assert exit_code(state) == max(code, other), second
+        assert exit_code(state, (DIFFERS,)) == max(code, other, 1), second
 
 
 def test_json() -> None:
@@ -231,6 +254,11 @@ def with_findings() -> FleetState:
 def test_findings_in_json_stand_where_they_belong() -> None:
     value = json.loads(json.dumps(to_json("lab", 5.0, with_findings(), (DIFFERS,))))
     assert [one["rule"] for one in value["findings"]] == ["driver_differs"]
+    assert [(one["rule"], one["node"], one["npu_id"]) for one in value["all_findings"]] == [
+        ("fault_code", "n01", 1),
+        ("missing_npu", "n01", None),
+        ("driver_differs", "", None),
+    ]
     [node] = value["nodes"]
     assert [one["rule"] for one in node["findings"]] == ["missing_npu"]
     assert node["host"]["versions"] == {"driver": "24.1"}
@@ -265,6 +293,12 @@ def test_an_old_trouble_has_its_date() -> None:
     now = 10 * 86400.0
     [line] = lines(fleet(names=()), [replace(DIFFERS, since=now - 86400.0)], now)
     assert "since 1970-01-" in line
+
+
+def test_what_the_first_look_found_may_be_older() -> None:
+    state = with_findings()
+    said = lines(state, (replace(DIFFERS, since=5.5),), 9.0, (3.5, 5.0))
+    assert [" or before" in line for line in said] == [False, True, False]
 
 
 def test_findings_decide_the_exit_code() -> None:
