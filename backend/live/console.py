@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from backend.engines.choose import check_all
 from backend.engines.stages import LaunchPlan
@@ -18,8 +18,10 @@ from backend.state.run_state import RunBook
 from backend.translation import _
 
 if TYPE_CHECKING:
+    from backend.fleet.transport import Transport
     from backend.live.collector_worker import Collector
     from backend.live.drain_feed_worker import DrainFeed
+    from backend.live.lease_feed_worker import LeaseFeed
     from backend.live.run_feed_worker import RunFeed
     from backend.store.run_store import RunStore
 
@@ -40,17 +42,21 @@ class ConsoleDesk:
         self._collector: Collector | None = None
         self._feed: RunFeed | None = None
         self._drains: DrainFeed | None = None
+        self._leases: LeaseFeed | None = None
 
     async def open(self) -> None:
-        store_class, feed_class, drains_class, collector_class = await asyncio.to_thread(_import_workers)
-        self._store = await asyncio.to_thread(store_class)
-        self._feed = feed_class(self._store, self._queue)
+        workers = await asyncio.to_thread(_import_workers)
+        self._store = await asyncio.to_thread(workers.store)
+        self._feed = workers.run_feed(self._store, self._queue)
         await self._feed.start()
         if self.inventory is not None:
-            self._drains = drains_class(self.inventory, self.fleet)
+            self._drains = workers.drain_feed(self.inventory, self.fleet)
             await self._drains.start()
-            self._collector = collector_class(self.inventory, self._queue, self.runs)
+            transport = workers.connect(self.inventory)
+            self._collector = workers.collector(self.inventory, self._queue, self.runs, transport=transport)
             self._collector.start()
+            self._leases = workers.lease_feed(self.inventory, self.fleet, transport)
+            self._leases.start()
 
     async def batches(self) -> AsyncIterator[tuple[Event, ...]]:
         while True:
@@ -108,6 +114,8 @@ class ConsoleDesk:
         self.recipe, self.recipe_path = recipe, path
 
     async def close(self) -> None:
+        if self._leases is not None:
+            await self._leases.close()
         if self._collector is not None:
             await self._collector.close()
         if self._drains is not None:
@@ -133,13 +141,24 @@ class ConsoleDesk:
         return self._store
 
 
-def _import_workers() -> tuple[type[RunStore], type[RunFeed], type[DrainFeed], type[Collector]]:
+class _Workers(NamedTuple):
+    connect: Callable[[Inventory], Transport]
+    store: type[RunStore]
+    run_feed: type[RunFeed]
+    drain_feed: type[DrainFeed]
+    lease_feed: type[LeaseFeed]
+    collector: type[Collector]
+
+
+def _import_workers() -> _Workers:
+    from backend.fleet.connect_client import connect
     from backend.live.collector_worker import Collector
     from backend.live.drain_feed_worker import DrainFeed
+    from backend.live.lease_feed_worker import LeaseFeed
     from backend.live.run_feed_worker import RunFeed
     from backend.store.run_store import RunStore
 
-    return RunStore, RunFeed, DrainFeed, Collector
+    return _Workers(connect, RunStore, RunFeed, DrainFeed, LeaseFeed, Collector)
 
 
 def open_desk(inventory: str | None, recipe: str | None = None) -> ConsoleDesk:

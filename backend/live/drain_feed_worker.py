@@ -14,7 +14,7 @@ INTERVAL_S = 5.0
 
 
 class DrainFeed:
-    """Keeps `fleet.drained` as the file says. A file that cannot be read changes nothing."""
+    """Keeps `drained` and `drained_by` of the fleet as the file says. A broken file changes nothing."""
 
     def __init__(self, inventory: Inventory, fleet: FleetState, interval_s: float = INTERVAL_S) -> None:
         self._inventory = inventory
@@ -41,4 +41,6 @@ class DrainFeed:
             drains = await asyncio.to_thread(drains_of, self._inventory, state_directory())
         except LocalError:
             return
-        self._fleet.drained = {name: said.why for name, said in drains.items() if name in self._fleet.nodes}
+        known = {name: said for name, said in drains.items() if name in self._fleet.nodes}
+        self._fleet.drained = {name: said.why for name, said in known.items()}
+        self._fleet.drained_by = {name: (said.by, said.at) for name, said in known.items()}

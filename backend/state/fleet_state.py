@@ -17,6 +17,7 @@ from backend.events import (
 )
 from backend.inventory import Inventory, Node
 from backend.state.device_health import Verdict, judge
+from backend.state.holding import NodeHoldings
 from backend.translation import _
 
 STALE_AFTER_S = 30.0
@@ -113,11 +114,17 @@ class FleetCounts:
 
 @dataclass(slots=True)
 class FleetState:
-    """`findings`: what differs between nodes. `drained`: nodes out of service, with the operator's reason."""
+    """`findings`: what differs between nodes. `drained`: nodes out of service, with the operator's reason.
+
+    `drained_by`: who took them out of service and when, UTC epoch seconds, as far as that is known.
+    `holdings`: who holds what, of the nodes that have said so.
+    """
 
     nodes: dict[str, NodeView] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     drained: Mapping[str, str] = field(default_factory=dict)
+    drained_by: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    holdings: Mapping[str, NodeHoldings] = field(default_factory=dict)
 
     @classmethod
     def of(cls, inventory: Inventory) -> FleetState:
