@@ -69,7 +69,8 @@ def concerns_of(view: NodeView, verdicts: Sequence[Verdict], drained: bool) -> l
         what = f"{_('has not answered')} ({view.reason})" if view.reason else _("has not answered yet")
         return [Concern(Level.UNKNOWN, view.name, 0, "", what, "", fix, since, 0, drained)]
     whole = node_findings(view)
-    found = [_told(one, view.name, len(view.devices), "", len(whole) - 1, drained) for one in whole[:1]]
+    place = len(view.devices) if view.missing else 0
+    found = [_told(one, view.name, place, "", len(whole) - 1, drained) for one in whole[:1]]
     groups: dict[tuple[str, str, str, Level], list[int]] = {}
     said: dict[tuple[str, str, str, Level], Concern] = {}
     for index, verdict in enumerate(verdicts):
@@ -97,8 +98,8 @@ def concerns_of(view: NodeView, verdicts: Sequence[Verdict], drained: bool) -> l
 
 
 def fleet_concerns(findings: Sequence[Finding]) -> list[Concern]:
-    """What differs between nodes that must be equal."""
-    return [_told(finding, WHOLE_FLEET, 0, "", 0, False) for finding in findings]
+    """What differs between nodes that must be equal; `index`: its place among them, the worst first."""
+    return [_told(one, WHOLE_FLEET, index, "", 0, False) for index, one in enumerate(ranked(findings))]
 
 
 def urgency(concern: Concern) -> tuple[bool, int]:
@@ -158,7 +159,20 @@ SHORT: Mapping[str, str] = {
     "optics_missing": "opt",
     "foreign_process": "proc",
     "fec_differs": "FEC",
+    "tls_differs": "TLS",
+    "cann_differs": "CANN",
 }
+
+
+def fleet_word(finding: Finding) -> str:
+    """What differs between nodes, in a word."""
+    return SHORT.get(finding.rule) or finding.rule.removesuffix("_differs")
+
+
+def node_trouble(view: NodeView) -> Level:
+    """How bad it is with the node as a whole, apart from its NPUs; a missing one has a cell of its own."""
+    found = [one.level for one in view.findings if one.npu_id is None and one.rule != "missing_npu"]
+    return max(found, default=Level.WELL)
 
 
 def short_word(view: NodeView, index: int, verdict: Verdict) -> str:

@@ -10,7 +10,7 @@ from tui.concerns import Concern
 from tui.formats import clean, clock, hang, plural, since
 from tui.inks import GLYPHS, WORDS, Inks
 
-INDENT = 9
+INDENT, WIDE_INDENT, WIDE = 9, 12, 60  # from that width on all words stand under each other
 
 
 def append_finding(
@@ -25,26 +25,41 @@ def append_finding(
     or_before: bool = False,
 ) -> None:
     """One finding in full: what, since when (`or_before`: nobody looked earlier), what to do, why."""
-    append_head(text, finding.level, f"{place}{finding.what}", width, inks)
-    append_line(text, _("since"), since(finding.since, now, or_before=or_before), width, inks)
-    append_line(text, _("first"), finding.fix, width, inks, strong=True)
+    append_trouble(text, finding, now, width, inks, place=place, or_before=or_before)
     append_line(text, _("then"), then, width, inks)
     append_line(text, _("why"), finding.why, width, inks)
 
 
-def append_brief(text: Text, finding: Finding, now: float, width: int, inks: Inks) -> None:
+def append_trouble(
+    text: Text,
+    finding: Finding,
+    now: float,
+    width: int,
+    inks: Inks,
+    *,
+    place: str = "",
+    or_before: bool = False,
+) -> None:
+    """What one must know at once: what, since when, what to do first."""
+    append_head(text, finding.level, f"{place}{finding.what}", width, inks)
+    append_line(text, _("since"), since(finding.since, now, or_before=or_before), width, inks)
+    append_line(text, _("first"), finding.fix, width, inks, strong=True)
+
+
+def append_brief(text: Text, finding: Finding, width: int, inks: Inks, place: str = "") -> None:
     """One finding in a line: what, and since when."""
     began = clock(finding.since) if finding.since else ""
-    what = finding.what + (_(", since {clock}").format(clock=began) if began else "")
+    what = place + finding.what + (_(", since {clock}").format(clock=began) if began else "")
     append_head(text, finding.level, what, width, inks)
 
 
-def concern_text(concern: Concern, inks: Inks) -> Text:
-    """Three lines at most: where and what, since when and how much more, what to do first."""
-    text = Text()
-    text.append(GLYPHS[concern.level], inks.mark(concern.level))
-    text.append(f" {concern.place} ", inks["strong"])
-    text.append(clean(concern.what), inks.level(concern.level) if concern.node else inks["text"])
+def concern_text(concern: Concern, inks: Inks, width: int) -> Text:
+    """Where and what, since when and how much more, what to do first; what is long hangs under its start."""
+    mark, place = GLYPHS[concern.level], clean(concern.place)
+    head = hang(mark, f"{place}: {clean(concern.what)}", width, 2)
+    text = Text(head, inks.level(concern.level) if concern.node else inks["text"])
+    text.stylize(inks["strong"], 2, 2 + len(place))
+    text.stylize(inks.mark(concern.level), 0, 1)
     began = clock(concern.since) if concern.since else ""
     before = _(" or before") if concern.or_before else ""
     known = [_("since {clock}{before}").format(clock=began, before=before)] if began else []
@@ -52,17 +67,18 @@ def concern_text(concern: Concern, inks: Inks) -> Text:
         known.append(plural(concern.more, _("one more finding on it"), _("{n} more findings on it")))
     known += [_("drained")] if concern.drained else []
     if known:
-        text.append("\n  " + "; ".join(known), inks["dim"])
+        text.append("\n" + hang("", "; ".join(known), width, 2), inks["dim"])
     if concern.fix:
-        text.append("\n  " + _("first: {fix}").format(fix=clean(concern.fix)), inks["text"])
+        words = _("first: {fix}").format(fix=clean(concern.fix))
+        text.append("\n" + hang("", words, width, 2), inks["text"])
     return text
 
 
 def append_head(text: Text, level: Level, what: str, width: int, inks: Inks) -> None:
     """A mark, the level in a word, and one sentence."""
     word = WORDS[level]
-    start = len(text)
-    text.append(hang(f"{GLYPHS[level]} {word}", clean(what), width, len(word) + 4) + "\n", inks.level(level))
+    start, indent = len(text), WIDE_INDENT if width >= WIDE else len(word) + 4
+    text.append(hang(f"{GLYPHS[level]} {word}", clean(what), width, indent) + "\n", inks.level(level))
     text.stylize(inks.mark(level), start, start + 1)
 
 
@@ -70,6 +86,6 @@ def append_line(text: Text, label: str, body: str, width: int, inks: Inks, *, st
     """A label and what belongs to it; nothing for an empty body."""
     if not body:
         return
-    start = len(text)
-    text.append(hang(f"  {label}", clean(body), width, INDENT) + "\n", inks["strong" if strong else "text"])
-    text.stylize(inks["dim"], start, start + INDENT)
+    start, indent = len(text), WIDE_INDENT if width >= WIDE else INDENT
+    text.append(hang(f"  {label}", clean(body), width, indent) + "\n", inks["strong" if strong else "text"])
+    text.stylize(inks["dim"], start, start + indent)

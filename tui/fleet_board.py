@@ -6,14 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from backend.events import DeviceReading, Level
+from backend.events import DeviceReading, Finding, Level
 from backend.state.device_health import Verdict
 from backend.state.fleet_state import FleetCounts, FleetState, NodeView
+from backend.state.holding import NodeHoldings
 from backend.state.run_state import RunBook, RunView
 from backend.translation import _
-from tui.concerns import Concern, concerns_of, fleet_concerns, short_word, urgency
+from tui.concerns import (
+    WHOLE_FLEET,
+    Concern,
+    concerns_of,
+    fleet_concerns,
+    fleet_word,
+    node_trouble,
+    ranked,
+    short_word,
+    urgency,
+)
 from tui.formats import age, thousands
 from tui.inks import GLYPHS, HEAT_STEPS
+from tui.lease_words import short_holder
 
 QUIET_AFTER_S = 5.0
 FIRST_LOOK_S = 60.0  # in this time the first answers to all questions come
@@ -39,7 +51,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
-    """One node, or (`folded` > 0) one line that stands for that many well ones."""
+    """One node, or (`folded` > 0) one line that stands for that many well ones.
+
+    With `node` WHOLE_FLEET the cells are what differs between nodes. `trouble`: what is wrong with the node
+    as a whole, WELL for nothing. `run`: of this console; `holder`: who else has the node.
+    """
 
     node: str
     level: Level
@@ -48,6 +64,8 @@ class GridRow:
     seen: str
     folded: int = 0
     drained: bool = False
+    trouble: Level = Level.WELL
+    holder: str = ""
 
 
 class FleetBoard:
@@ -81,6 +99,11 @@ class FleetBoard:
         level = self.level(view)
         return (level is Level.WELL, level is not Level.WELL and self.drained(view), -level)
 
+    def ill_lines(self) -> int:
+        """Lines of the grid that are never folded."""
+        ill = sum(self.level(view) is not Level.WELL for view in self._fleet.nodes.values())
+        return ill + bool(self._fleet.findings)
+
     def drained(self, view: NodeView) -> bool:
         return view.name in self._fleet.drained
 
@@ -93,6 +116,14 @@ class FleetBoard:
         """The operator's reason; "" when none was given."""
         return self._fleet.drained.get(view.name, "")
 
+    def drained_by(self, view: NodeView) -> tuple[str, float]:
+        """Who drained the node and when, UTC epoch seconds; ("", 0.0) when it is not known."""
+        return self._fleet.drained_by.get(view.name, ("", 0.0))
+
+    def holdings(self, view: NodeView) -> NodeHoldings | None:
+        """Who holds the node, as it said last; None: it has not said."""
+        return self._fleet.holdings.get(view.name)
+
     def counts(self) -> FleetCounts:
         levels = [verdict.level for view in self._fleet.nodes.values() for verdict in self.verdicts(view)]
         return self._fleet.counts_of(levels)
@@ -103,7 +134,8 @@ class FleetBoard:
 
     def rows(self, measure: Measure, now: float, room: int, unfolded: bool) -> list[GridRow]:
         """Worst first. With more nodes than `room` lines the last well ones become one line."""
-        views = self.worst_first()
+        views, fleet = self.worst_first(), self._fleet_row()
+        room -= fleet is not None
         on_node = self._active_by_node()
         scale = self._power_scale() if measure is Measure.POWER else 0.0
         folded: list[NodeView] = []
@@ -112,10 +144,23 @@ class FleetBoard:
             keep = max(ill, room - 1)
             views, folded = views[:keep], views[keep:]
         rows = [self._row(view, measure, now, on_node.get(view.name, ""), scale) for view in views]
+        if fleet is not None:
+            rows.insert(sum(row.level > fleet.level for row in rows), fleet)
         if folded:
             name = folded[0].name if len(folded) == 1 else f"{folded[0].name} … {folded[-1].name}"
             rows.append(GridRow(name, Level.WELL, (), "", "", len(folded)))
         return rows
+
+    def differences(self) -> list[Finding]:
+        """What differs between nodes that must be equal, the worst first."""
+        return ranked(self._fleet.findings)
+
+    def _fleet_row(self) -> GridRow | None:
+        found = self.differences()
+        if not found:
+            return None
+        cells = tuple(Cell(one.level, GLYPHS[one.level], fleet_word(one)) for one in found)
+        return GridRow(WHOLE_FLEET, found[0].level, cells, "", "")
 
     def concerns(self) -> list[Concern]:
         """Everything that is not well, worst first; what several NPUs of a node have is said once."""
@@ -139,7 +184,16 @@ class FleetBoard:
     def _row(self, view: NodeView, measure: Measure, now: float, run: str, scale: float) -> GridRow:
         verdicts = self.verdicts(view)
         cells = tuple(_cell(view, index, verdict, measure, scale) for index, verdict in enumerate(verdicts))
-        return GridRow(view.name, self.level(view), cells, run, seen(view, now), drained=self.drained(view))
+        return GridRow(
+            view.name,
+            self.level(view),
+            cells,
+            run,
+            seen(view, now),
+            drained=self.drained(view),
+            trouble=node_trouble(view),
+            holder="" if run else short_holder(self.holdings(view)),
+        )
 
     def _active_by_node(self) -> dict[str, str]:
         found: dict[str, str] = {}

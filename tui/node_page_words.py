@@ -1,4 +1,4 @@
-"""The page of one node: what is wrong, the machine, its versions, its chips, one of them in full; pure."""
+"""The page of one node: what is wrong, who uses it, its chips, one of them in full, the machine; pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from tui.fleet_board import FleetBoard, hbm
 from tui.formats import age, clean, clip, clock, thousands
 from tui.inks import GLYPHS, Inks
 from tui.node_words import NodeWords
+from tui.pane_blocks import beside
 
 LABEL = 15
+TWO_COLUMNS, RIGHT, GAP = 130, 60, 3  # from that width on the machine stands beside the chip
 COLUMNS = (("link", 8), ("net_health", 10), ("ecc", 9), ("hccs", 11), ("common", 20))
 
 
@@ -27,18 +29,28 @@ class NodePage:
         self._board = board
         self._words = words
         self._inks = inks
-        self.chips_line = 0  # where the list of the chips begins
+        self.chips_line = self.chip_line = 0  # where the list of the chips begins, and the one in full
 
     def text(self, view: NodeView, index: int, now: float, width: int) -> Text:
         text = Text()
         self._wrong(text, view, now, width)
-        self._host(text, view, now, width)
+        self._title(text, _("used by"))
+        self._words.append_users(text, view, None, now, width)
         self.chips_line = text.plain.count("\n")
         self._chips(text, view, index, now, width)
+        self.chip_line = text.plain.count("\n")
+        two = width >= TWO_COLUMNS
+        left = width - RIGHT - GAP if two else width
+        chip, machine = Text(), Text()
         if index < len(view.devices):
-            self._title(text, npu_name(view, index))
-            self._words.append_values(text, view, index, now, width)
-            self._facts(text, details_of(view, index), now, width)
+            self._title(chip, npu_name(view, index))
+            self._words.append_values(chip, view, index, now, left)
+            self._facts(chip, details_of(view, index), now, left)
+        self._host(machine, view, now, RIGHT if two else width)
+        text.append("\n")
+        text.append(
+            beside(chip, machine, left + GAP) if two else Text("\n").join(filter(None, (chip, machine)))
+        )
         text.rstrip()
         return text
 
@@ -50,7 +62,7 @@ class NodePage:
 
     def _wrong(self, text: Text, view: NodeView, now: float, width: int) -> None:
         inks = self._inks
-        self._words.append_drained(text, view, width)
+        self._words.append_drained(text, view, now, width)
         if not view.reachable:
             self._words.append_silence(text, view, now, width)
             if view.last_findings:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from backend.events import DeviceDetails, DeviceReading, Finding, Level
+from backend.events import DeviceReading, Finding, Level
 from backend.state.fleet_state import NodeView
 from backend.state.run_state import RunView
 from backend.translation import _
-from tui.concerns import findings_of, npu_name, silence
-from tui.detail_words import details_of, ecc_counts, fact, facts
+from tui.concerns import npu_name, silence
 from tui.device_history import STEP_S, DeviceHistory
-from tui.finding_words import append_brief, append_finding, append_head, append_line
+from tui.finding_words import append_finding, append_head, append_line
 from tui.fleet_board import FleetBoard, hbm
-from tui.formats import clean, clip, clock, compact, gauge, since, sparkline, thousands
+from tui.formats import clean, clip, clock, compact, gauge, hang, since, sparkline, thousands
 from tui.inks import DRAINED, Inks
+from tui.lease_words import append_holders
 
-PANE_KINDS = ("link", "net_health", "ecc", "hccs", "optical")
+ONE_LINE = 66  # from this width on the values of a row stand in one line
 
 
 class NodeWords:
-    """Writes the text of the detail pane."""
+    """Writes the parts that the pane of a card and the page of a node have in common."""
 
     def __init__(self, board: FleetBoard, history: DeviceHistory, inks: Inks) -> None:
         self._board = board
@@ -29,45 +29,6 @@ class NodeWords:
 
     def title(self, view: NodeView, index: int) -> str:
         return f"{view.name} · {npu_name(view, index)}"
-
-    def detail(self, view: NodeView, index: int, now: float, width: int) -> Text:
-        """The whole pane, `width` characters wide at most."""
-        text = Text()
-        self._judgement(text, view, index, now, width)
-        self.append_drained(text, view, width)
-        device = view.devices[index] if index < len(view.devices) else None
-        if device is not None:
-            self._links(text, view, index, now, width)
-            self.append_values(text, view, index, now, width)
-        self._users(text, view, index)
-        if device is not None:
-            self._processes(text, view, device, width)
-        text.right_crop(1)
-        return text
-
-    def _judgement(self, text: Text, view: NodeView, index: int, now: float, width: int) -> None:
-        """What is wrong with the chip, since when and what to do; or how far it is known to be well."""
-        inks, findings = self._inks, findings_of(view, index)
-        verdicts = self._board.verdicts(view)
-        verdict = verdicts[min(index, len(verdicts) - 1)] if verdicts else None
-        level = verdict.level if verdict else Level.UNKNOWN
-        if not view.reachable:
-            self.append_silence(text, view, now, width)
-            for finding in findings[:1]:
-                append_line(text, _("before"), finding.what, width, inks)
-            return
-        if level is Level.WELL and not findings:
-            append_head(text, level, self._well(view, index, now), width, inks)
-        elif verdict is not None and (not findings or findings[0].level < level):
-            # the row of npu-smi info came first; what it means is being asked
-            append_head(text, level, verdict.sentence, width, inks)
-            if index >= len(view.devices):
-                hint = _("npu-smi info -l on the node lists what the driver sees")
-                append_line(text, _("first"), hint, width, inks, strong=True)
-        for finding in findings[:1]:
-            self.append_finding(text, view, finding, now, width)
-        for finding in findings[1:]:
-            append_brief(text, finding, now, width, inks)
 
     def append_finding(
         self,
@@ -80,11 +41,11 @@ class NodeWords:
         first: bool = True,
     ) -> None:
         """One finding in full; with the `first` one how to keep new runs off the node."""
-        then = self._then(view, finding.level) if first else ""
+        then = self.then(view, finding.level) if first else ""
         before = self._board.began_before(finding.since)
         append_finding(text, finding, now, width, self._inks, place=place, then=then, or_before=before)
 
-    def _then(self, view: NodeView, level: Level) -> str:
+    def then(self, view: NodeView, level: Level) -> str:
         """How to keep new runs off a node that is badly ill."""
         if level < Level.ALARM or self._board.drained(view):
             return ""
@@ -99,51 +60,25 @@ class NodeWords:
         first = _("look at its power, its network and its ssh")
         append_line(text, _("first"), first, width, self._inks, strong=True)
 
-    def _well(self, view: NodeView, index: int, now: float) -> str:
-        details = details_of(view, index)
-        if details is None or not details.answered:
-            return _("by npu-smi info; the slower questions have no answer yet")
-        if any(fact.old for fact in facts(details, now)):
-            return _("as far as it answers; some answers are old")
-        return _("by all that was asked and answered")
-
-    def append_drained(self, text: Text, view: NodeView, width: int) -> None:
-        """That an operator has taken the node out of service, and why."""
-        if self._board.drained(view):
-            why = self._board.why_drained(view) or _("nothing new is started on it")
-            text.append(f"{DRAINED} ", self._inks["strong"])
-            words = _("{node} is drained: {why}").format(node=view.name, why=clean(why))
-            text.append(clip(words, width - 2) + "\n", self._inks["text"])
-
-    def _links(self, text: Text, view: NodeView, index: int, now: float, width: int) -> None:
-        """The slower answers in a line or two; those that are missing are left to the node's page."""
-        details = details_of(view, index)
-        failed = details.failed if details is not None else {}
-        known = [one for kind in PANE_KINDS if (one := fact(kind, details, now)).age_s is not None]
-        if not known:
+    def append_drained(self, text: Text, view: NodeView, now: float, width: int) -> None:
+        """That an operator has taken the node out of service, why, since when and who it was."""
+        if not self._board.drained(view):
             return
-        used = 0
-        for one in known:
-            ink = self._inks["text"] if one.level is Level.WELL else self._inks.level(one.level)
-            body = _brief_ecc(details) if one.kind == "ecc" and one.kind not in failed else one.text
-            body = clip(clean(body), width - len(one.name) - 1)
-            late = f" ({one.when})" if one.old else ""
-            needs = len(one.name) + 1 + len(body) + len(late)
-            if used and used + 3 + needs > width:
-                text.append("\n")
-                used = 0
-            text.append(("   " if used else "") + f"{one.name} ", self._inks["dim"])
-            text.append(body, ink)
-            text.append(late, self._inks["unknown"])
-            used += needs + (3 if used else 0)
-        text.append("\n")
+        why = self._board.why_drained(view) or _("nothing new is started on it")
+        words = _("{node} is drained: {why}").format(node=view.name, why=clean(why))
+        who, at = self._board.drained_by(view)
+        words += _(" ({who}, {when})").format(who=clean(who), when=since(at, now)) if who else ""
+        start = len(text)
+        text.append(hang(DRAINED, words, width, 2) + "\n", self._inks["text"])
+        text.stylize(self._inks["strong"], start, start + 1)
 
     def append_values(self, text: Text, view: NodeView, index: int, now: float, width: int) -> None:
         """The row of npu-smi info, and the last minutes of it."""
-        self._values(text, view, view.devices[index], now)
-        self._curves(text, view, index, now, width)
+        self.append_row(text, view, view.devices[index], width)
+        self.append_curves(text, view, index, now, width)
 
-    def _values(self, text: Text, view: NodeView, device: DeviceReading, now: float) -> None:
+    def append_row(self, text: Text, view: NodeView, device: DeviceReading, width: int) -> None:
+        """The values of npu-smi info, in one line where there is room."""
         inks, quiet = self._inks, self._inks["dim"]
         if not view.reachable and view.observed_at is not None:
             text.append(_("last seen {clock}").format(clock=clock(view.observed_at)) + "\n", inks["unknown"])
@@ -152,19 +87,21 @@ class NodeWords:
             text.append("HBM ", quiet)
             text.append(f"{used / 1024:.1f} / {total / 1024:.1f} GiB ", inks["text"])
             text.append(gauge(used / total, 10), inks["heat3"])
-            text.append(f" {100 * used / total:.0f} %\n", inks["text"])
+            text.append(f" {100 * used / total:.0f} %", inks["text"])
+            text.append("   " if width >= ONE_LINE else "\n")
         parts = [
             ("AICore ", f"{device.aicore_pct} %" if device.aicore_pct is not None else "–"),
             ("", f"{device.temp_c} °C" if device.temp_c is not None else "– °C"),
             ("", f"{compact_power(device.power_w)} W"),
-            ("", device.name),
+            ("", clip(clean(device.name), 12)),
         ]
-        for name, value in parts:
-            text.append(name, quiet)
-            text.append(f"{value}   ", inks["text"])
+        for place, (name, value) in enumerate(parts):
+            text.append(("   " if place else "") + name, quiet)
+            text.append(value, inks["text"])
         text.append("\n")
 
-    def _curves(self, text: Text, view: NodeView, index: int, now: float, width: int) -> None:
+    def append_curves(self, text: Text, view: NodeView, index: int, now: float, width: int) -> None:
+        """The last minutes of load and power; nothing until there are two readings."""
         room = max(10, min(60, width - 10))
         curves = (
             (_("AICore"), "aicore_pct", 0.0, 100.0, "heat3"),
@@ -184,37 +121,28 @@ class NodeWords:
             text.append(f"{name:<8}", self._inks["dim"])
             text.append(f"{curve}\n", self._inks[ink])
 
-    def _users(self, text: Text, view: NodeView, index: int) -> None:
+    def append_users(self, text: Text, view: NodeView, npu_id: int | None, now: float, width: int) -> None:
+        """The runs on the node, and who else holds the card; with `npu_id` None: the node."""
         runs = self._board.runs_on(view.name)
-        if not runs:
-            text.append(
-                _("no run of this console on {node}").format(node=view.name) + "\n", self._inks["dim"]
-            )
         for run in runs[:2]:
-            text.append(f"{run.run_id} ", self._inks["strong"])
-            text.append(_run_line(run, view.name) + "\n", self._inks["text"])
-
-    def _processes(self, text: Text, view: NodeView, device: DeviceReading, width: int) -> None:
-        mine = [
-            process
-            for process in view.processes
-            if process.npu_id == device.npu_id and process.chip_id in (None, device.chip_id)
-        ]
-        for process in mine[:6]:
-            size = f"{thousands(process.memory_mb)} MB" if process.memory_mb is not None else ""
-            line = _("pid {pid}  {name}  {size}").format(pid=process.pid, name=clean(process.name), size=size)
-            text.append(clip(line, width) + "\n", self._inks["dim"])
+            start, line = len(text), clean(_run_line(run, view.name, now))
+            text.append(hang(run.run_id, line, width, len(run.run_id) + 1) + "\n", self._inks["text"])
+            text.stylize(self._inks["strong"], start, start + len(run.run_id))
+        own = [f"{run.run_id}-{run.created.uid}" for run in runs]
+        said = self._board.holdings(view)
+        append_holders(text, view.name, said, npu_id, own, now, width, self._inks)
 
 
-def _brief_ecc(details: DeviceDetails | None) -> str:
-    double, _single, rows = (details and ecc_counts(details)) or (0, 0, 0)
-    return _("{double} double-bit, {rows} rows").format(double=thousands(double), rows=thousands(rows))
-
-
-def _run_line(run: RunView, node: str) -> str:
-    rank = run.created.nodes.index(node)
-    line = _("{model} {kind}, node rank {rank} of {count}").format(
-        model=run.created.model, kind=run.created.run_type, rank=rank, count=len(run.created.nodes)
+def _run_line(run: RunView, node: str, now: float) -> str:
+    made = run.created
+    who = made.actor.partition("@")[0]
+    line = _("of {who} since {when}: {model} {kind}, node rank {rank} of {count}").format(
+        who=who or "?",
+        when=since(made.at, now),
+        model=made.model,
+        kind=made.run_type,
+        rank=made.nodes.index(node),
+        count=len(made.nodes),
     )
     return line + (_(", it {iteration}").format(iteration=thousands(run.last.iteration)) if run.last else "")
 

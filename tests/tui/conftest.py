@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 from fake_desk import NOW, FakeDesk
 from screen_text import settled
 from textual.pilot import Pilot
+from waiting import OpenConsole, until
 
 from backend.clock import SteppedClock
 from tui.app import NpudeckApp
-
-OpenConsole = Callable[..., AbstractAsyncContextManager[tuple[NpudeckApp, Pilot[None]]]]
 
 
 @pytest.fixture(autouse=True)
@@ -40,14 +39,6 @@ def console() -> OpenConsole:
             yield app, pilot
 
     return open_console
-
-
-async def until(pilot: Pilot[None], condition: Callable[[], object], deadline_s: float = 10.0) -> None:
-    """Wait for a named condition; fails when it does not come true in time."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        await pilot.pause(0.02)
 
 
 @pytest.fixture

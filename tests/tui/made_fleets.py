@@ -24,6 +24,7 @@ from backend.events import (
     RunStatus,
     StageName,
 )
+from backend.state.holding import Holding, NodeHoldings
 
 
 def device(
@@ -110,7 +111,7 @@ def host(age: float = 12.0) -> HostDetails:
 
 
 def ill_desk() -> FakeDesk:
-    """One card critical, a link down, a card gone, a question without answer, a node drained."""
+    """One card critical, a link down, a card gone, a question without answer, nodes drained and held."""
     desk = FakeDesk(small_inventory())
     sick = device(1, health="Critical", load=0)
     at = NOW - 190
@@ -150,6 +151,15 @@ def ill_desk() -> FakeDesk:
         NodeDetailed("", NOW - 1, (), None, (differs,)),
     )
     desk.fleet.drained = {"demo-1": "cable ordered"}
+    desk.fleet.drained_by = {"demo-1": ("ops2@gate", NOW - 2700)}
+    mine = Holding("all", "r4-r4-3f2a91", "ops1@bastion", NOW - 100, "held")
+    theirs = Holding("1", "by-hand-ops2-gate", "ops2@gate", NOW - 5400, "held", 40, 0, "profiling")
+    desk.fleet.holdings = {
+        "demo-1": NodeHoldings(NOW - 4, (mine,)),
+        "demo-2": NodeHoldings(NOW - 4, (mine,)),
+        "demo-3": NodeHoldings(NOW - 4, (theirs,)),
+        "demo-4": NodeHoldings(NOW - 4),
+    }
     add_running(desk)
     return desk
 

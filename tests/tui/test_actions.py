@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import made_fleets
 import pytest
-from conftest import OpenConsole
 from screen_text import screen_lines, screen_text, settled
+from waiting import OpenConsole
 
 from tui.actions import ACTIONS, FLEET, NODE, RECIPE, RUN, RUNS, footer_of
 from tui.app import NpudeckApp

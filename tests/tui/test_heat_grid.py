@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import made_fleets
-from conftest import OpenConsole
 from fake_desk import NOW
 from made_fleets import device, observed
 from screen_text import screen_lines, screen_text, settled
+from waiting import OpenConsole
 
 from backend.events import NodeNotReached
 from tui.widgets.heat_grid import HeatGrid

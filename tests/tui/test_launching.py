@@ -6,10 +6,10 @@ import dataclasses
 
 import fake_desk
 import made_fleets
-from conftest import OpenConsole
 from fake_desk import NOW
 from made_fleets import desk_with_recipe, device, observed
 from screen_text import screen_text, settled
+from waiting import OpenConsole
 
 from backend.events import NodeNotReached
 from backend.problems import ConflictError, Problem, Severity

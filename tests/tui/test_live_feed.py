@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 import fake_desk
 import made_fleets
-from conftest import OpenConsole
 from fake_desk import NOW, FakeDesk
 from made_fleets import device, observed
 from screen_text import screen_lines, screen_text, settled
+from waiting import OpenConsole
 
 from backend.clock import SteppedClock
 from backend.events import Event

@@ -6,11 +6,11 @@ import re
 
 import fake_desk
 import pytest
-from conftest import OpenConsole
 from made_fleets import desk_with_recipe
 from screen_text import screen_lines, screen_text, settled
 from textual.events import Paste
 from textual.widgets import Input
+from waiting import OpenConsole
 
 from backend.problems import InputError
 from backend.recipes.fields import FIELDS, Recipe

@@ -7,10 +7,10 @@ import time
 import fake_desk
 import made_fleets
 import made_runs
-from conftest import OpenConsole
 from fake_desk import NOW
 from made_runs import iteration, log_line
 from screen_text import screen_lines, screen_text, settled
+from waiting import OpenConsole
 
 from backend.clock import SteppedClock
 from backend.events import (

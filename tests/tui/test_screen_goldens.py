@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import made_fleets
 import made_runs
 import pytest
-from conftest import OpenConsole
 from fake_desk import FakeDesk
 from screen_text import screen_text, settled
 from syrupy.assertion import SnapshotAssertion
+from waiting import OpenConsole
 
 from tui.widgets.log_view import LogView
 

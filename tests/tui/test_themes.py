@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import made_fleets
 import pytest
-from conftest import OpenConsole
 from screen_text import screen_text, settled
 from textual.color import Color
+from waiting import OpenConsole
 
 from tui.app import NpudeckApp
 from tui.theme_files import LIGHT, NAMES, load_theme

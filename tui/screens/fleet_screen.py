@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -12,6 +13,8 @@ from textual.widgets import Static
 
 from backend.translation import _
 from tui.actions import FLEET, actions_of, bindings_of
+from tui.card_pane import CardPane
+from tui.concerns import WHOLE_FLEET
 from tui.fleet_board import Measure
 from tui.formats import plural
 from tui.node_words import NodeWords
@@ -23,7 +26,9 @@ from tui.widgets.heat_grid import HeatGrid
 from tui.widgets.key_line import Hints
 
 FRAME = 3  # border and head of the grid
-DETAIL = 9  # lines that the pane beneath it needs
+DETAIL, LEAST_DETAIL = 14, 9  # lines for the pane beneath it: to say it all; to say what matters
+BESIDE, WIDE_BESIDE = 44, 62  # columns at least
+SHARE = 0.6  # of the height, for the pane above the list
 NO_INVENTORY = _(
     "No fleet yet: an inventory names the nodes.\n"
     "Three ways to get one:\n\n"
@@ -46,6 +51,7 @@ class FleetScreen(DeckScreen):
         self._measure = Measure.HEALTH
         self._unfolded = False
         self._words = NodeWords(session.board, session.feed.history, session.inks)
+        self._pane = CardPane(session.board, self._words, session.inks)
 
     def compose_body(self) -> ComposeResult:
         if self.session.desk.inventory is None:
@@ -64,7 +70,7 @@ class FleetScreen(DeckScreen):
         grids = self.query(HeatGrid)
         row = grids.first().current if grids else None
         idle = set() if row is not None and row.run else {"fleet.run"}
-        if row is None:
+        if row is None or row.node == WHOLE_FLEET:
             idle.add("fleet.open")
         if not self.session.board.concerns():
             idle |= {"fleet.next", "fleet.problems"}
@@ -77,29 +83,33 @@ class FleetScreen(DeckScreen):
     def on_mount(self) -> None:
         if self.session.desk.inventory is not None:
             self.query_one(HeatGrid).focus()
-            self.query_one("#concerns").border_title = _("needs a look")
 
     def show_all(self) -> None:
         if self.session.desk.inventory is None or not self.query("#grid"):
             return
         grid = self.query_one(HeatGrid)
-        self._share_height(grid)
         rows = self.session.board.rows(self._measure, self.now, grid.room, self._unfolded)
         grid.show_rows(rows, marks_do=self._measure is Measure.HEALTH)
+        self._share_room(grid)
         grid.border_title = _("Fleet · {measure}").format(measure=self._measure.value)
         grid.border_subtitle = _("m measure")
         self._show_detail()
         self._show_concerns()
 
-    def _share_height(self, grid: HeatGrid) -> None:
-        """One above the other: the grid takes what its nodes need, and leaves room to say what is wrong."""
-        if self.has_class("-narrow"):
-            wanted = min(
-                len(self.session.desk.fleet.nodes) + FRAME, self.query_one("#body").size.height - DETAIL
-            )
-            grid.styles.height = max(5, wanted)
-        else:
+    def _share_room(self, grid: HeatGrid) -> None:
+        """The grid takes what its nodes need, and leaves room beside or beneath it to say what is wrong."""
+        if not self.has_class("-narrow"):
             grid.styles.height = "100%"
+            beside = WIDE_BESIDE if self.has_class("-wide") else BESIDE
+            grid.styles.width = grid.width_within(self.query_one("#body").size.width - beside)
+            return
+        grid.styles.width = "1fr"
+        body, nodes = self.query_one("#body").size.height, len(self.session.desk.fleet.nodes)
+        wanted = min(nodes + FRAME + bool(self.session.board.differences()), body - LEAST_DETAIL)
+        ill = self.session.board.ill_lines()
+        if ill and not self._unfolded:  # the well ones fold
+            wanted = min(wanted, max(ill + 1 + FRAME, body - DETAIL))
+        grid.styles.height = max(5, wanted)
 
     def show_time(self) -> None:
         self.show_all()
@@ -110,22 +120,33 @@ class FleetScreen(DeckScreen):
         super().restyle()
 
     def _show_concerns(self) -> None:
-        counts = self.session.board.counts()
+        counts, concerns = self.session.board.counts(), self.session.board.concerns()
         quiet = plural(counts.npus, _("Nothing: the one NPU is well."), _("Nothing: all {n} NPUs are well."))
-        self.query_one(ConcernList).show_concerns(self.session.board.concerns(), quiet)
+        listed = self.query_one(ConcernList)
+        listed.show_concerns(concerns, quiet)
+        title = _("needs a look · {n}").format(n=len(concerns)) if concerns else _("needs a look")
+        listed.border_title = title
 
     def _show_detail(self) -> None:
+        """What the cursor stands on, as much of it as the pane holds."""
         grid, pane = self.query_one(HeatGrid), self.query_one("#detail")
-        text = self.query_one("#detail-text", Static)
         row = grid.current
         view = self.session.desk.fleet.nodes.get(row.node) if row and not row.folded else None
-        if view is None:
-            pane.border_title = row.node if row else ""
-            text.update(_("These nodes are well. Enter unfolds them.") if row else "")
-            return
-        width = max(20, pane.size.width - 2)
-        pane.border_title = self._words.title(view, grid.column)
-        text.update(self._words.detail(view, grid.column, self.now, width))
+        body = self.query_one("#body").size.height
+        narrow = self.has_class("-narrow")
+        height = body - int(grid.outer_size.height) - 2 if narrow else int(SHARE * body) - 2
+        width, height, left_out = max(20, pane.size.width - 2), max(3, height), False
+        if row is not None and row.node == WHOLE_FLEET:
+            title, text, left_out = self._pane.difference(grid.column, self.now, width, height)
+        elif view is None:
+            title = row.node if row else ""
+            text = Text(_("These nodes are well. Enter unfolds them.") if row else "")
+        else:
+            title = self._words.title(view, grid.column)
+            text, left_out = self._pane.card(view, grid.column, self.now, width, height)
+        pane.border_title = title
+        pane.border_subtitle = _("⏎ all of it") if left_out and view is not None else ""
+        self.query_one("#detail-text", Static).update(text)
 
     # ---- actions ----
 
@@ -143,7 +164,7 @@ class FleetScreen(DeckScreen):
         if self.session.desk.inventory is None:
             return
         grid = self.query_one(HeatGrid)
-        places = [(one.node, one.index) for one in self.session.board.concerns() if one.node]
+        places = list(dict.fromkeys((one.node, one.index) for one in self.session.board.concerns()))
         here = (grid.current.node, grid.column) if grid.current else ("", 0)
         if not places:
             self.notify(_("Nothing is wrong by what is known."), timeout=3)
@@ -168,7 +189,7 @@ class FleetScreen(DeckScreen):
             return
         grid = self.query_one(HeatGrid)
         row = grid.current
-        if row is None:
+        if row is None or row.node == WHOLE_FLEET:
             return
         if row.folded:
             self.action_fold()
@@ -181,7 +202,7 @@ class FleetScreen(DeckScreen):
         row = self.query_one(HeatGrid).current
         if row is not None and row.run:
             self.post_message(RunAsked(row.run))
-        elif row is not None:
+        elif row is not None and row.node != WHOLE_FLEET:
             self.notify(_("No run of this console is on {node}.").format(node=row.node), timeout=3)
 
     @on(HeatGrid.CellHighlighted)

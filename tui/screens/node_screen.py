@@ -1,4 +1,4 @@
-"""What is with this node: everything that is wrong on it, its host, its versions, its chips."""
+"""What is with this node: everything that is wrong on it, who uses it, its chips, the machine."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from tui.node_words import NodeWords
 from tui.requests import RunAsked
 from tui.screens.deck_screen import DeckScreen
 from tui.session import Session
+
+CHIP_LINES = 8  # of the NPU in full, at least to be seen below the list
 
 
 class NodeScreen(DeckScreen):
@@ -84,7 +86,8 @@ class NodeScreen(DeckScreen):
         self._index = (self._index + step) % max(1, self._places())
         self.show_all()
         page = self.query_one("#page")
-        self.call_after_refresh(page.scroll_to, y=self._page.chips_line, animate=False)
+        top = max(self._page.chips_line, self._page.chip_line - page.size.height + CHIP_LINES)
+        self.call_after_refresh(page.scroll_to, y=top, animate=False)
 
     def action_run(self) -> None:
         runs = self.session.board.runs_on(self.node)

@@ -28,27 +28,39 @@ class ConcernList(OptionList):
         self._inks = inks
         self._concerns: list[Concern] = []
         self._quiet = ""
+        self._room = 0  # the width that the prompts were written for
 
     def show_concerns(self, concerns: list[Concern], quiet: str) -> None:
         """`quiet` is said when there is nothing to complain of. Rebuilt only when something differs."""
-        if concerns == self._concerns and quiet == self._quiet:
+        room = max(20, self.size.width - 4)
+        if concerns == self._concerns and quiet == self._quiet and room == self._room:
             return
+        self._room = room
         more = len(concerns) - MOST
-        same_places = [(c.node, c.index) for c in concerns] == [(c.node, c.index) for c in self._concerns]
-        kept = self.highlighted
+        kept = self._at_cursor()
         self._concerns, self._quiet = concerns, quiet
-        prompts = [concern_text(concern, self._inks) for concern in concerns[:MOST]]
+        prompts = [concern_text(concern, self._inks, room) for concern in concerns[:MOST]]
         prompts = prompts or [Text(quiet, self._inks["dim"])]
         if more > 0:
             prompts.append(Text(_("and {n} more: the grid shows them all").format(n=more), self._inks["dim"]))
         self.clear_options()
         self.add_options([Option(prompt, disabled=not concerns) for prompt in prompts])
-        if same_places and kept is not None and kept < len(prompts):
-            self.highlighted = kept
+        places = [(one.node, one.index) for one in concerns[:MOST]]
+        if kept in places:
+            self.highlighted = places.index(kept)
+
+    def on_resize(self) -> None:
+        self.show_concerns(self._concerns, self._quiet)
+
+    def _at_cursor(self) -> tuple[str, int] | None:
+        if self.highlighted is None or self.highlighted >= len(self._concerns):
+            return None
+        one = self._concerns[self.highlighted]
+        return one.node, one.index
 
     def forget(self) -> None:
         """The colours changed: draw anew the next time."""
-        self._concerns, self._quiet = [], ""
+        self._room = 0
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()

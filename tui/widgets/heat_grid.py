@@ -18,9 +18,12 @@ from backend.events import Level
 from backend.translation import _
 from tui.fleet_board import Cell, GridRow
 from tui.formats import clip, plural
-from tui.inks import DRAINED, Inks
+from tui.inks import DRAINED, GLYPHS, Inks
 
-RUN_WIDTH, SEEN_WIDTH, MARK_WIDTH = 6, 11, 2
+LEAST_WIDTH = 20
+FRAME_WIDTH = 3  # border and scroll bar
+HELD_WIDTH, MOST_HELD, SEEN_WIDTH, MARK_WIDTH = 7, 20, 11, 2
+SIGNS_WIDTH = 3  # beside a name: how the node is as a whole, whether it is drained
 WIDE_CELL, MARK_CELL = 5, 2  # the least width of a cell with a value, and of one with a mark alone
 
 
@@ -54,7 +57,7 @@ class HeatGrid(ScrollView, can_focus=True):
         self._inks = inks
         self._rows: list[GridRow] = []
         self._strips: dict[int, Strip] = {}
-        self._layout = (8, 6, 0)  # width of names, width of a cell, number of cells
+        self._layout = (8, 6, 0, HELD_WIDTH)  # width of names and of a cell, number of cells, who holds it
         self._row, self._column = 0, 0
         self._least = WIDE_CELL
         self._moved = False  # until somebody moves it, the cursor stands on the worst NPU
@@ -76,12 +79,12 @@ class HeatGrid(ScrollView, can_focus=True):
         """Take new rows; repaint the lines that differ. `marks_do`: short of room, marks say enough."""
         self._least = MARK_CELL if marks_do else WIDE_CELL
         name, before = self.current.node if self.current else "", self._row
-        layout = self._fit(rows)
+        layout = self._fit(rows, self.size.width)
         old, self._rows = self._rows, rows
         if layout != self._layout or len(old) != len(rows):
             self._layout = layout
             self._strips.clear()
-            self.virtual_size = Size(self._line_width(), len(rows) + 1)
+            self.virtual_size = Size(_line_width(self._layout), len(rows) + 1)
             self.refresh()
         self._row = next(
             (i for i, row in enumerate(rows) if row.node == name), min(before, max(0, len(rows) - 1))
@@ -97,30 +100,34 @@ class HeatGrid(ScrollView, can_focus=True):
                 self._redraw(index)
         self._clamp_column()
 
+    def width_within(self, most: int) -> int:
+        """The columns that its lines need with border and scroll bar, `most` at most."""
+        return min(
+            max(LEAST_WIDTH, most), _line_width(self._fit(self._rows, most - FRAME_WIDTH)) + FRAME_WIDTH
+        )
+
     def go_to(self, node: str, index: int) -> None:
         """Put the cursor on an NPU, if its node has a line."""
         for place, row in enumerate(self._rows):
             if row.node == node and not row.folded:
                 self._go(place, index)
 
-    def _fit(self, rows: list[GridRow]) -> tuple[int, int, int]:
-        names = min(18, max([4, *(len(row.node) for row in rows if not row.folded)])) + 3
-        count = max((len(row.cells) for row in rows), default=0)
-        free = self.size.width - MARK_WIDTH - names - RUN_WIDTH - SEEN_WIDTH
-        return names, max(self._least, min(8, free // count)) if count else 6, count
-
-    def _line_width(self) -> int:
-        names, cell, count = self._layout
-        return MARK_WIDTH + names + cell * count + RUN_WIDTH + SEEN_WIDTH
+    def _fit(self, rows: list[GridRow], width: int) -> tuple[int, int, int, int]:
+        names = min(18, max([5, *(len(row.node) for row in rows if not row.folded)])) + SIGNS_WIDTH
+        count = max((len(row.cells) for row in rows if row.node), default=0)
+        free = width - MARK_WIDTH - names - HELD_WIDTH - SEEN_WIDTH
+        cell = max(self._least, min(8, free // count)) if count else 6
+        wanted = max((len(row.run or row.holder) for row in rows), default=0) + 1 - HELD_WIDTH
+        return names, cell, count, HELD_WIDTH + max(0, min(wanted, free - cell * count, MOST_HELD))
 
     def _redraw(self, index: int) -> None:
         self._strips.pop(index, None)
         self.refresh(Region(0, index + 1 - self.scroll_offset.y, self.size.width, 1))
 
     def on_resize(self) -> None:
-        self._layout = self._fit(self._rows)
+        self._layout = self._fit(self._rows, self.size.width)
         self._strips.clear()
-        self.virtual_size = Size(self._line_width(), len(self._rows) + 1)
+        self.virtual_size = Size(_line_width(self._layout), len(self._rows) + 1)
         self.refresh()
 
     def notify_style_update(self) -> None:
@@ -143,13 +150,24 @@ class HeatGrid(ScrollView, can_focus=True):
         self._go(len(self._rows) - 1 if end else 0, self._column)
 
     def on_click(self, event: events.Click) -> None:
-        names, cell, _count = self._layout
-        row = event.y + self.scroll_offset.y - 1
-        if event.y > 0 and 0 <= row < len(self._rows):
+        at = event.get_content_offset(self)
+        row = at.y + self.scroll_offset.y - 1 if at is not None else -1
+        if at is not None and at.y > 0 and 0 <= row < len(self._rows):
             again = row == self._row
-            self._go(row, max(0, event.x + self.scroll_offset.x - MARK_WIDTH - names) // cell)
+            first = MARK_WIDTH + self._layout[0]
+            column = self._column_at(self._rows[row], at.x + self.scroll_offset.x - first)
+            self._go(row, column)
             if event.chain == 2 or (again and self._rows[row].folded):
                 self.post_message(self.CellOpened())
+
+    def _column_at(self, row: GridRow, x: int) -> int:
+        """Which cell is `x` characters right of the first one."""
+        if row.node:
+            return max(0, x) // self._layout[1]
+        ends = [0]
+        for item in row.cells:
+            ends.append(ends[-1] + self._free_width(item))
+        return sum(end <= x for end in ends[1:])
 
     def _clamp_column(self) -> None:
         cells = len(self.current.cells) if self.current else 0
@@ -182,11 +200,11 @@ class HeatGrid(ScrollView, can_focus=True):
         return strip.crop_extend(self.scroll_offset.x, self.scroll_offset.x + width, base)
 
     def _head(self, base: Style) -> Strip:
-        names, cell, count = self._layout
+        names, cell, count, held = self._layout
         dim = base + self._inks["dim"]
         text = " " * MARK_WIDTH + _("node").ljust(names)
         text += "".join(str(index).ljust(cell) for index in range(count))
-        return Strip([Segment(text + _("run").ljust(RUN_WIDTH) + _("seen").ljust(SEEN_WIDTH), dim)])
+        return Strip([Segment(text + _("held").ljust(held) + _("seen").ljust(SEEN_WIDTH), dim)])
 
     def _draw(self, index: int, base: Style) -> Strip:
         row, inks = self._rows[index], self._inks
@@ -202,31 +220,59 @@ class HeatGrid(ScrollView, can_focus=True):
                 Segment(text, base + inks["text"]),
                 Segment(_("   ⏎ unfold"), base + inks["dim"]),
             ]
-        else:
+        elif row.node:
             segments = self._node_segments(row, here, base)
-        strip = Strip(segments).extend_cell_length(max(self.size.width, self._line_width()), base)
+        else:
+            segments = self._fleet_segments(row, here, base)
+        strip = Strip(segments).extend_cell_length(max(self.size.width, _line_width(self._layout)), base)
         self._strips[index] = strip
         return strip
 
     def _node_segments(self, row: GridRow, here: bool, base: Style) -> list[Segment]:
-        names, cell, count = self._layout
+        names, cell, count, held = self._layout
         inks = self._inks
         ink = inks["text"] if row.level is Level.WELL else inks.level(row.level)
+        name = clip(row.node, names - SIGNS_WIDTH)
         segments = [
             Segment("▸ " if here else "  ", base + inks["accent"]),
-            Segment(clip(row.node, names - 3), base + ink),
-            Segment(
-                (f" {DRAINED}" if row.drained else "").ljust(names - min(len(row.node), names - 3)),
-                base + inks["dim"],
-            ),
+            Segment(name, base + ink),
+            *self._signs(row, names - len(name), base),
         ]
         for place, item in enumerate(row.cells):
             segments.extend(self._cell(item, cell, here and place == self._column, base))
         segments.append(Segment(" " * cell * (count - len(row.cells)), base))
-        segments.append(Segment(clip(row.run, RUN_WIDTH - 1).ljust(RUN_WIDTH), base + inks["text"]))
+        holder = clip(row.run or row.holder, held - 1).ljust(held)
+        segments.append(Segment(holder, base + inks["text" if row.run else "dim"]))
         fresh = inks["dim"] if row.level is not Level.UNKNOWN else inks["unknown"]
         segments.append(Segment(clip(row.seen, SEEN_WIDTH).ljust(SEEN_WIDTH), base + fresh))
         return segments
+
+    def _signs(self, row: GridRow, width: int, base: Style) -> list[Segment]:
+        """What is to be known of a node as a whole, in two characters after its name."""
+        inks = self._inks
+        trouble = GLYPHS[row.trouble] if row.trouble is not Level.WELL else ""
+        drained = DRAINED if row.drained else ""
+        return [
+            Segment(" ", base),
+            Segment(trouble, base + inks.mark(row.trouble)),
+            Segment(drained, base + inks["dim"]),
+            Segment(" " * (width - 1 - len(trouble + drained)), base),
+        ]
+
+    def _fleet_segments(self, row: GridRow, here: bool, base: Style) -> list[Segment]:
+        """What differs between nodes, one thing after the other: the columns of NPUs mean nothing here."""
+        names, inks = self._layout[0], self._inks
+        segments = [
+            Segment("▸ " if here else "  ", base + inks["accent"]),
+            Segment(_("fleet").ljust(names), base + inks.level(row.level)),
+        ]
+        for place, item in enumerate(row.cells):
+            width = self._free_width(item)
+            segments.extend(self._cell(item, width, here and place == self._column, base))
+        return segments
+
+    def _free_width(self, item: Cell) -> int:
+        return len(item.glyph + item.text) + 2
 
     def _cell(self, item: Cell, width: int, here: bool, base: Style) -> list[Segment]:
         inks = self._inks
@@ -243,6 +289,11 @@ class HeatGrid(ScrollView, can_focus=True):
             Segment(body[1:], base + text + reverse),
             Segment(" " * rest, base),
         ]
+
+
+def _line_width(layout: tuple[int, int, int, int]) -> int:
+    names, cell, count, held = layout
+    return MARK_WIDTH + names + cell * count + held + SEEN_WIDTH
 
 
 def _worst(row: GridRow) -> int:
