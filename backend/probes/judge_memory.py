@@ -52,7 +52,8 @@ def judge_hbm_size(
 def judge_ecc(findings: Findings, ecc: dict[str, int], codes: tuple[str, ...]) -> None:
     """Uncorrectable errors and isolated rows; `ecc` has the names that `-t ecc` prints.
 
-    Of rows of which a fault code speaks already nothing is said again.
+    Of rows of which a fault code speaks already nothing is said again, and nothing else of memory that is to be
+    replaced.
     """
     errors = ecc.get("HBM Double Bit Error Count", 0) + ecc.get("DDR Double Bit Error Count", 0)
     rows = max(
@@ -67,7 +68,7 @@ def judge_ecc(findings: Findings, ecc: dict[str, int], codes: tuple[str, ...]) -
         _rows(findings, Level.CRITICAL, rows, TOO_MANY_ROWS, _("take it out of use; have the HBM replaced"))
     elif MANY_ROWS <= rows < TOO_MANY_ROWS and not {_MANY_CODE, _TOO_MANY_CODE} & set(codes):
         _rows(findings, Level.WARNING, rows, MANY_ROWS, _("start the job again; then reset the NPU"))
-    if errors > 0:
+    if errors > 0 and rows < TOO_MANY_ROWS and _TOO_MANY_CODE not in codes:
         findings.add(
             "ecc_double_bit",
             Level.ALARM,

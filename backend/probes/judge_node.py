@@ -73,11 +73,11 @@ def _missing(seen: NodeObserved, host: HostDetails | None, circumstances: Circum
     if host is not None and host.pci_npus is not None:
         chips_a_card = max(1, len(seen.devices) // max(1, len({reading.npu_id for reading in seen.devices})))
         if host.pci_npus * chips_a_card >= circumstances.expected_npus:
-            why = _("all are on the PCI bus: the driver has lost them")
+            why = _("the PCI bus has all of them: the driver has lost what is missing")
             fix = _("look at dmesg; load the driver again or restart the machine")
         else:
-            why = _("they are not on the PCI bus either")
-            fix = _("power the machine off and on; if they stay away, have it repaired")
+            why = _("the PCI bus lacks it too")
+            fix = _("power the machine off and on; if that does not help, have it repaired")
     names = _names_of_missing(seen.devices, circumstances.expected_npus)
     reasons = [_("not listed: {names}").format(names=names)] if names else []
     if why or not names:

@@ -149,7 +149,7 @@ STATES: dict[str, tuple[Callable[[str], tuple[Event, ...]], int]] = {
 
 @pytest.mark.parametrize("first", STATES)
 def test_exit_code(first: str) -> None:
-    """With every other state beside it: the graver code of both; what differs between nodes is wrong as well."""
+    """With every other state beside it: the graver code of both; what differs between nodes counts too."""
     events, code = STATES[first]
     for second, (more, other) in STATES.items():
         state = fleet(*events("n01"), *more("n02"), names=("n01", "n02"))

@@ -132,6 +132,11 @@ def test_hbm_size(
         ({"HBM Double Bit Isolated Pages Count": 16}, [("hbm_rows_isolated", Level.WARNING)]),
         ({"HBM Double Bit Isolated Pages Count": 63}, [("hbm_rows_isolated", Level.WARNING)]),
         ({"HBM Double Bit Isolated Pages Count": 64}, [("hbm_rows_isolated", Level.CRITICAL)]),
+        (
+            # whose HBM is to be replaced needs no advice to start its job again
+            {"HBM Double Bit Isolated Pages Count": 64, "HBM Double Bit Error Count": 2},
+            [("hbm_rows_isolated", Level.CRITICAL)],
+        ),
         ({"HBM Double Bit Next-Isolated Pages Count": 2}, [("ecc_pending_rows", Level.WARNING)]),
     ],
 )
@@ -362,7 +367,7 @@ def test_the_slow_chip_of_a_busy_node_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("on_bus", "part"),
-    [(None, "not listed: NPU 7"), (8, "the driver has lost"), (7, "not on the PCI bus")],
+    [(None, "not listed: NPU 7"), (8, "the driver has lost"), (7, "the PCI bus lacks it too")],
 )
 def test_missing_cards(on_bus: int | None, part: str) -> None:
     host = HostDetails(pci_npus=on_bus)
