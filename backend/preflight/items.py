@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backend.inventory import Node
+from backend.preflight.address_item import address_item
 from backend.preflight.directory_items import (
     code_item,
     owner_item,
@@ -57,6 +58,7 @@ ORDER = (
     "checkpoint_disk",
     "roce_ip",
     "tls",
+    "address",
     "clock",
     "master_port",
     "reach",
@@ -92,6 +94,8 @@ def node_items(node: Node, setting: Setting) -> tuple[Item, ...]:
     if (code := setting.code_of(node)) is not None:
         items.append(code_item(*code, setting.inside))
     items += roce_items(node, setting)
+    if len(setting.nodes) > 1:
+        items.append(address_item(node, setting))
     if node is setting.first:
         items += _first_items(node, setting)
     return tuple(sorted(items, key=lambda item: ORDER.index(item.name)))

@@ -9,6 +9,7 @@ from statistics import median
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.item import Finding, Status, lines_after, script, short
+from backend.preflight.python_item import unusable_python
 from backend.preflight.setting import Setting
 from backend.translation import _
 
@@ -76,7 +77,7 @@ def questions(setting: Setting) -> Iterator[tuple[str, Node, str]]:
             yield CLOCK, node, _clock_needed()
             yield SHARED, node, _shared_needed(setting)
         if node is setting.first:
-            yield PORT, node, port_needed(node, setting.port)
+            yield PORT, node, _port_needed(setting)
         else:
             yield REACH, node, _reach_needed(setting.first, setting.port)
 
@@ -108,16 +109,15 @@ def judge_marker(node: Node, setting: Setting, done: Completed, word: str) -> Fi
     return Finding(SHARED, node.name, Status.WRONG, found, needed, fix)
 
 
-def port_needed(first: Node, port: int) -> str:
-    return _("port {port} of {address} is free on {node}").format(
-        port=port, address=first.address, node=first.name
-    )
+def _port_needed(setting: Setting) -> str:
+    words = _("port {port} of {address} is free on {node}")
+    return words.format(port=setting.port, address=setting.meeting_address, node=setting.first.name)
 
 
-def judge_listener(first: Node, port: int, line: str) -> Finding:
+def judge_listener(setting: Setting, line: str) -> Finding:
     """`line`: what the listener said first."""
+    first, needed = setting.first, _port_needed(setting)
     state, _blank, why = line.partition(" ")
-    needed = port_needed(first, port)
     if state == "open":
         return Finding(PORT, first.name, Status.OK, _("free"), needed)
     words = {
@@ -131,14 +131,14 @@ def judge_listener(first: Node, port: int, line: str) -> Finding:
     if state not in words:
         return Finding(PORT, first.name, Status.UNKNOWN, short(line) or _("no answer"), needed)
     what, fix = words[state]
-    found = what.format(port=port, address=first.address)
+    found = what.format(port=setting.port, address=setting.meeting_address)
     return Finding(PORT, first.name, Status.WRONG, short(f"{found}: {why}"), needed, fix)
 
 
-def without_python(first: Node, port: int) -> Finding:
-    """What listens is a Python program; what is wrong with that is said by an item of its own."""
-    why = _("no answer: the Python of {node} is not as it should be").format(node=first.name)
-    return Finding(PORT, first.name, Status.SKIPPED, why, port_needed(first, port))
+def without_python(setting: Setting) -> Finding:
+    """What listens is a Python program."""
+    first = setting.first
+    return Finding(PORT, first.name, Status.SKIPPED, unusable_python(first).found, _port_needed(setting))
 
 
 def _reach_needed(first: Node, port: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.engines.stages import Requirements
 from backend.fleet.transport import Completed
 from backend.inventory import Node
-from backend.preflight.item import Item, Place, Verdict, short, well, wrong
+from backend.preflight.item import Item, Place, Status, Verdict, short, well, wrong
 from backend.preflight.modules import SCRIPT, FoundModules, read_answer, too_old
 from backend.translation import _
 
@@ -37,6 +37,12 @@ def python_item(node: Node, requirements: Requirements | None, rank: int, place:
             modules=", ".join(f"{name} ≥ {oldest[name]}" if name in oldest else name for name in modules)
         )
     return Item("python", words, (node.python, "-c", SCRIPT, *modules), judge, place, 20.0)
+
+
+def unusable_python(node: Node) -> Verdict:
+    """For what else a Python was to find out: what is wrong with it is said by `python_item`."""
+    words = _("no answer: the Python of {node} is not as it should be")
+    return Verdict(Status.SKIPPED, words.format(node=node.name))
 
 
 def _judge(node: Node, found: FoundModules, needs: Requirements) -> Verdict:

@@ -10,6 +10,8 @@ from backend.inventory import Container, Node
 from backend.preflight.item import Place
 from backend.recipes.fields import Recipe
 
+_ALONE = "127.0.0.1"  # the engines' own choice
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointNeed:
@@ -40,6 +42,11 @@ class Setting:
     @property
     def first(self) -> Node:
         return self.nodes[0]
+
+    @property
+    def meeting_address(self) -> str:
+        """Where the ranks meet, as the first node is named for it: one node does not use its address."""
+        return self.first.address if len(self.nodes) > 1 else _ALONE
 
     @property
     def inside(self) -> Place:

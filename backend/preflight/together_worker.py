@@ -11,6 +11,7 @@ from backend.fleet.ssh_client import SshTransport
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight import meeting
+from backend.preflight.address_item import ADDRESS
 from backend.preflight.asking_worker import NOT_REACHED, Asking, inside_argv, is_down
 from backend.preflight.item import Finding, Place, Status, script
 from backend.preflight.setting import Setting
@@ -42,6 +43,8 @@ class Together:
         first = setting.first
         # one that only lacks modules listens nevertheless
         self._python = _has(findings, "python", first, lambda one: one is Status.OK)
+        # what is wrong with it is said once
+        self._no_address = _has(findings, ADDRESS, first, lambda one: one is Status.WRONG)
         self._closed = _has(findings, "shared_directory", first, lambda one: one is not Status.OK)
 
     async def ask(self) -> list[Finding]:
@@ -61,6 +64,8 @@ class Together:
             return NOT_REACHED
         if node not in self._able:
             return _("the container does not run")
+        if first in self._able and item == meeting.PORT:
+            return _("the address of {first} is not as it should be: see address").format(first=first.name)
         if first in self._able and item == meeting.REACH:
             return _("nothing listens on {first}: see master_port").format(first=first.name)
         return _("{first} cannot take part").format(first=first.name)
@@ -120,15 +125,15 @@ class Together:
     async def _meeting(self) -> list[Finding]:
         """A real listener on rank 0's node, and every other node calls it."""
         setting, first = self._setting, self._setting.first
-        if first not in self._able:
+        if first not in self._able or self._no_address:
             return []
         word = secrets.token_hex(8)
-        words = [word, first.address, str(setting.port), f"{_LISTEN_S:g}"]
+        words = [word, setting.meeting_address, str(setting.port), f"{_LISTEN_S:g}"]
         argv = inside_argv(setting, (first.python, "-u", "-c", meeting.LISTEN, *words))
         try:
             channel = await self._transport.open(first, argv, timeout_s=10.0)
         except NodeError as error:
-            return [meeting.judge_listener(first, setting.port, error.problems[0].what)]
+            return [meeting.judge_listener(setting, error.problems[0].what)]
         try:
             line = ""
             async with asyncio.timeout(10.0):
@@ -139,15 +144,15 @@ class Together:
                         break
             line = line.removeprefix(meeting.LISTEN_MARK)
             if not line and not self._python:
-                return [meeting.without_python(first, setting.port)]
-            findings = [meeting.judge_listener(first, setting.port, line)]
+                return [meeting.without_python(setting)]
+            findings = [meeting.judge_listener(setting, line)]
             if findings[0].status is Status.OK:
                 others = [node for node in self._able if node is not first]
                 findings += await asyncio.gather(*(self._call(node, word) for node in others))
             return findings
         except (TimeoutError, NodeError):
             late = _("no answer within {seconds:g} s").format(seconds=10)
-            return [meeting.judge_listener(first, setting.port, late)]
+            return [meeting.judge_listener(setting, late)]
         finally:
             await channel.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,10 @@ def write_recipe(machines: Machines, name: str, architecture: Architecture) -> N
     save_recipe(recipe, str(machines.folder / name))
 
 
-def inventory(machines: Machines, **changes: Any) -> str:
+def inventory(machines: Machines, addresses: Mapping[str, str] | None = None, **changes: Any) -> str:
+    """`addresses`: of single machines, by name."""
     nodes = tuple(replace(machine.node(PYTHON), **changes) for machine in machines.all)
+    nodes = tuple(replace(node, address=(addresses or {}).get(node.name, node.address)) for node in nodes)
     path = str(machines.folder / "npudeck.toml")
     save_inventory(Inventory("machines", nodes, SHARED, machines.options()), path)
     return path

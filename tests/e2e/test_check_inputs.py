@@ -157,6 +157,23 @@ def test_the_guides_code_in_its_layout(machines: Machines, check: Check) -> None
             shutil.rmtree(machine.work / "llm_train", ignore_errors=True)
 
 
+def test_gloo_listens_on_what_the_host_name_means(machines: Machines, check: Check) -> None:
+    """Under the guide's scripts; the native engine tells it the interface."""
+    write_guide_recipe(machines)
+    second = machines.all[1]
+    second.run("cp /etc/hosts /etc/hosts.before && hostname second")
+    try:
+        second.run("echo 127.0.1.1 second >/etc/hosts")
+        loopback, native = check(recipe="guide.toml")[1], check()[1]
+        second.run(f"echo {second.address} second >/etc/hosts")
+        right = check(recipe="guide.toml")[1]
+    finally:
+        second.run("cat /etc/hosts.before >/etc/hosts && rm /etc/hosts.before")
+    assert states(loopback)["address", "m2"] == "warning"
+    assert said(loopback, "address", "m2") == "second means 127.0.1.1 here: gloo would listen there"
+    assert (states(right)["address", "m2"], states(native)["address", "m2"]) == ("ok", "ok")
+
+
 CODE = "llm_train/AscendSpeed"
 
 

@@ -47,7 +47,8 @@ def test_two_machines_are_ready(machines: Machines, check: Check) -> None:
     assert asked == {
         "ssh", "npus", "npu_health", "free_npus", "leases", "stale_processes", "driver", "cann", "python",
         "tools", "shm", "limits", "work_directory", "owner", "work_disk", "shared_directory", "shared",
-        "data", "tokenizer", "weights", "checkpoint_disk", "roce_ip", "tls", "clock", "master_port", "reach",
+        "data", "tokenizer", "weights", "checkpoint_disk", "roce_ip", "tls", "address", "clock",
+        "master_port", "reach",
     }  # fmt: skip
     assert report["took_s"] < 20
     # nothing is left behind

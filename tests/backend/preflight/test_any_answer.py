@@ -31,7 +31,7 @@ ITEMS = {item.name: item for item in node_items(NODES[0], SETTING)}
 MARKS = (
     *("login", "limit", "ps", "tools", "table", "version", "fact", "fact daemon", "forward", "forward-file"),
     *("directory", "owner", "owner me", "code", "input", "free", "roce", "roce 0 tls"),
-    "fact cpus 8\nnpudeck-container",
+    *("fact cpus 8\nnpudeck-container", "address"),
 )
 DEEP = "[" * 3000
 anything = st.one_of(st.text(max_size=60), st.binary(max_size=60).map(lambda data: data.decode("latin-1")))
@@ -60,6 +60,13 @@ documents = st.dictionaries(
             "network",
             "environment",
             "privileged",
+            "means",
+            "own",
+            "on",
+            "interfaces",
+            "host",
+            "host_means",
+            "set",
         ]
     ),
     values | st.sampled_from(["folder", "file"]),
