@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from backend.cli.finding_places import places
 from backend.cli.visible_text import visible
 from backend.events import DeviceReading, Finding
 from backend.probes.judge_fleet import judge_fleet
@@ -44,31 +45,25 @@ def all_of(fleet: FleetState, more: Iterable[Finding]) -> list[Finding]:
 def lines(
     fleet: FleetState, more: Iterable[Finding], at: float, first_look: tuple[float, float] = (0.0, 0.0)
 ) -> list[str]:
-    """One line a finding, the worst first: where, what, why, since when, what to do.
+    """One line for what is equal wherever it is, the worst first: where, what, why, since when, what to do.
 
     `first_look`: when the first round began and ended; what it found may have been there before.
     """
-    return [_line(finding, at, first_look) for finding in all_of(fleet, more)]
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for one in all_of(fleet, more):
+        groups.setdefault((level_word(one.level), one.rule, one.what, one.why, one.fix), []).append(one)
+    return [_line(found, at, first_look) for found in groups.values()]
 
 
-def _line(finding: Finding, at: float, first_look: tuple[float, float]) -> str:
-    text = f"{level_word(finding.level)}  {_place(finding)}: {finding.what}"
+def _line(found: Sequence[Finding], at: float, first_look: tuple[float, float]) -> str:
+    finding = min(found, key=lambda one: one.since)
+    text = f"{level_word(finding.level)}  {places(found)}: {finding.what}"
     if finding.why:
         text += f" ({finding.why})"
     began, ended = first_look
     since = _("since {time} or before") if began <= finding.since <= ended else _("since {time}")
     text += "; " + since.format(time=_moment(finding.since, at))
     return visible(f"{text}; {finding.fix}" if finding.fix else text)
-
-
-def _place(finding: Finding) -> str:
-    if not finding.node:
-        return _("fleet")
-    if finding.npu_id is None:
-        return finding.node
-    return _("{node} NPU {npu} chip {chip}").format(
-        node=finding.node, npu=finding.npu_id, chip=finding.chip_id
-    )
 
 
 def _moment(since: float, at: float) -> str:

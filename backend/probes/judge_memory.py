@@ -52,8 +52,7 @@ def judge_hbm_size(
 def judge_ecc(findings: Findings, ecc: dict[str, int], codes: tuple[str, ...]) -> None:
     """Uncorrectable errors and isolated rows; `ecc` has the names that `-t ecc` prints.
 
-    Of rows of which a fault code speaks already nothing is said again, and nothing else of memory that is to be
-    replaced.
+    Of rows that a fault code names nothing is said again, and of memory that is to be replaced only that.
     """
     errors = ecc.get("HBM Double Bit Error Count", 0) + ecc.get("DDR Double Bit Error Count", 0)
     rows = max(

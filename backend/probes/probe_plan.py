@@ -27,6 +27,11 @@ _MEANINGS = {
     187: _("DCMI error -8005: the driver's devices are not visible here, or not to this user"),
     172: _("DCMI error -8020: another container holds the devices"),
 }
+_CODE_SAID = {"-8005": 187, "-8020": 172}
+# the whole command fails where one card does not answer (npu-smi source)
+_ONE_HIDES_ALL = re.compile(
+    r"Failed to (?:get (?:card number|device type)|query (?:card|chip))|npu_get_card_device_id failed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ def judge_answer(
         return NodeNotReached(node, at, _failure(exit_code, said), answered=True)
     info = parse(said)
     if not info.devices and info.tool_version is None:
-        reason = _("npu-smi printed no table: {line}").format(line=_last_line(said))
+        reason = _("npu-smi printed no table: {line}").format(line=_meaning(said) or _last_line(said))
         return NodeNotReached(node, at, reason, answered=True)
     return NodeObserved(node, at, info.tool_version, info.devices, info.processes, took_ms)
 
@@ -132,8 +137,20 @@ def _failure(exit_code: int, said: str) -> str:
         return _("npu-smi printed more than 256 KiB: {line}").format(line=_last_line(said))
     if exit_code not in _MEANINGS and not said.strip():
         return _("npu-smi failed with exit code {code} and said nothing").format(code=exit_code)
-    meaning = _MEANINGS.get(exit_code) or _last_line(said)
+    meaning = _MEANINGS.get(exit_code) or _meaning(said) or _last_line(said)
     return _("npu-smi failed with exit code {code}: {meaning}").format(code=exit_code, meaning=meaning)
+
+
+def _meaning(said: str) -> str:
+    """What npu-smi's own words mean, where they alone do not tell; else ""."""
+    code = re.search(r"\bret is (-\d{4,5})", said)
+    if code and code.group(1) in _CODE_SAID:
+        return _MEANINGS[_CODE_SAID[code.group(1)]]
+    if _ONE_HIDES_ALL.search(said):
+        return _("{line} (one card that does not answer hides all: look at dmesg)").format(
+            line=_last_line(said)
+        )
+    return ""
 
 
 def _last_line(text: str) -> str:

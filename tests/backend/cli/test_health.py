@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -293,6 +294,23 @@ def test_an_old_trouble_has_its_date() -> None:
     now = 10 * 86400.0
     [line] = lines(fleet(names=()), [replace(DIFFERS, since=now - 86400.0)], now)
     assert "since 1970-01-" in line
+
+
+def test_the_same_trouble_in_many_places_is_one_line() -> None:
+    """A switch that dies takes many links: one line, and the one link that is another one's beside it."""
+    down = Finding("link_down", Level.ALARM, "n01", 0, 0, "link DOWN", "cut off", "check", since=9.0)
+    everywhere = [replace(down, node=f"n0{node}", npu_id=npu) for node in (1, 2, 3) for npu in (0, 1, 2, 5)]
+    everywhere.append(replace(down, node="n04", npu_id=7, chip_id=1, since=3.0))
+    other = replace(down, node="n04", npu_id=3, fix="check switch port 1")
+    away = Finding("missing_npu", Level.ALARM, "n01", None, None, "1 NPU is missing")
+    said = lines(fleet(names=()), [*everywhere, other, away, replace(away, node="n02")], 10.0)
+    assert [line.partition(":")[0] for line in said] == [
+        "alarm  n[01-03] NPU 0-2,5 chip 0, n04 NPU 7 chip 1",
+        "alarm  n04 NPU 3 chip 0",
+        "alarm  n[01-02]",
+    ]
+    [since] = [line for line in said if "n[01-03]" in line]
+    assert since.endswith(f"since {time.strftime('%H:%M:%S', time.localtime(3.0))}; check")
 
 
 def test_what_the_first_look_found_may_be_older() -> None:
