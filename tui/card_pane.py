@@ -108,7 +108,7 @@ class CardPane:
         before = self._board.began_before(finding.since)
         append_trouble(pane.add(MUST), finding, now, width, self._inks, place=place, or_before=before)
         if view is not None:
-            then = self._words.then(view, finding.level)
+            then = self._words.then(view, finding)
             append_line(pane.add(THEN), _("then"), then, width, self._inks)
         append_line(pane.add(WHY), _("why"), finding.why, width, self._inks)
 

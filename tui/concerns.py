@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -141,6 +142,7 @@ def silence(view: NodeView, now: float) -> str:
     return f"{text} ({view.reason})" if view.reason else text
 
 
+_PART = re.compile(r": (\w{2,4}): ")  # what a fault code is about, as its meaning begins
 SHORT: Mapping[str, str] = {
     "ecc_double_bit": "ECC",
     "ecc_pending_rows": "ECC",
@@ -180,10 +182,13 @@ def short_word(view: NodeView, index: int, verdict: Verdict) -> str:
     if verdict.level <= Level.UNKNOWN:
         return ""
     device = view.devices[index]
-    by_rule = [one.rule for one in findings_of(view, index) if one.level >= verdict.level]
-    for rule in by_rule:
-        if rule in SHORT:
-            return SHORT[rule]
+    found = [one for one in findings_of(view, index) if one.level >= verdict.level]
+    by_rule = [one.rule for one in found]
+    for one in found:
+        if one.rule in SHORT:
+            return SHORT[one.rule]
+        if one.rule == "fault_code" and (part := _PART.search(one.what)):
+            return part[1]
     if "heat" in by_rule or (not by_rule and device.health == "OK"):
         return f"{device.temp_c}°"
     words = {Level.WARNING: _("warn"), Level.ALARM: _("alrm"), Level.CRITICAL: _("crit")}

@@ -41,15 +41,16 @@ class NodeWords:
         first: bool = True,
     ) -> None:
         """One finding in full; with the `first` one how to keep new runs off the node."""
-        then = self.then(view, finding.level) if first else ""
+        then = self.then(view, finding) if first else ""
         before = self._board.began_before(finding.since)
         append_finding(text, finding, now, width, self._inks, place=place, then=then, or_before=before)
 
-    def then(self, view: NodeView, level: Level) -> str:
-        """How to keep new runs off a node that is badly ill."""
-        if level < Level.ALARM or self._board.drained(view):
+    def then(self, view: NodeView, finding: Finding) -> str:
+        """How to keep new runs off a node that is badly ill, unless that is the first thing to do."""
+        command = f"npudeck fleet drain {view.name}"
+        if finding.level < Level.ALARM or self._board.drained(view) or command in finding.fix:
             return ""
-        return _("npudeck fleet drain {node} keeps new runs off it").format(node=view.name)
+        return _("{command} keeps new runs off it").format(command=command)
 
     def append_silence(self, text: Text, view: NodeView, now: float, width: int) -> None:
         """That nothing is known of the node, since when, and what to do."""

@@ -155,3 +155,19 @@ def test_the_same_trouble_of_several_cards_is_said_once() -> None:
     )
     (concern,) = FleetBoard(desk.fleet, desk.runs).concerns()
     assert (concern.place, concern.index, concern.since) == ("demo-1 NPU 2, 5", 2, NOW - 5)
+
+
+async def test_a_cell_says_what_a_fault_code_is_about(console: OpenConsole) -> None:
+    long = Finding("fault_code", Level.ALARM, "demo-1", 0, 0, "fault 80E18402: HBM: rows: many", "", "", NOW)
+    async with console(_one(long)) as (app, _pilot):
+        assert "✖HBM" in screen_text(app)
+    async with console(_one(replace(long, what="fault 8C084E00: PROCESS: heartbeat"))) as (app, _pilot):
+        assert "✖alrm" in screen_text(app)
+
+
+async def test_the_same_command_is_not_said_twice(console: OpenConsole) -> None:
+    told = Finding("x", Level.ALARM, "demo-1", 0, 0, "bad", "", "npudeck fleet drain demo-1; repair it", NOW)
+    async with console(_one(told)) as (app, _pilot):
+        assert screen_text(app).count("npudeck fleet drain demo-1") == 1
+    async with console(_one(replace(told, fix="repair it"))) as (app, _pilot):
+        assert "npudeck fleet drain demo-1 keeps new runs off it" in screen_text(app)
