@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import shlex
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backend.cli.containers_report import Answer, exit_code, lines_of, to_json
@@ -23,7 +24,7 @@ from backend.preflight import container_worker
 from backend.preflight.asking_worker import Asking
 from backend.preflight.container_worker import ContainerThere
 from backend.preflight.setting import Setting
-from backend.problems import ConflictError, InputError
+from backend.problems import ConflictError, InputError, NpudeckError
 from backend.translation import _
 
 _DEADLINE_S = 180.0
@@ -39,7 +40,7 @@ def run_start(arguments: argparse.Namespace) -> int:
 
 
 def run_stop(arguments: argparse.Namespace) -> int:
-    return _run(arguments, lambda fleet: fleet.stop(arguments), wanted="stopped")
+    return _run(arguments, lambda fleet: fleet.stop(arguments), not arguments.dry_run, wanted="stopped")
 
 
 def _run(arguments: argparse.Namespace, work: Work, strict: bool = True, wanted: str = "runs") -> int:
@@ -57,7 +58,8 @@ def _run(arguments: argparse.Namespace, work: Work, strict: bool = True, wanted:
         lines_of(answers, wanted),
         json=arguments.json,
     )
-    return exit_code(list(answers.values()), wanted) if strict else 0
+    code = exit_code(list(answers.values()), wanted)
+    return code if strict or code != 1 else 0
 
 
 def _refuse_more_npus(npus: int | None, nodes: Sequence[Node]) -> None:
@@ -102,6 +104,7 @@ class _Fleet:
         self._inside = ContainerTransport(transport, container)
         self._container = container
         self._nodes = nodes
+        self._npus = npus
         setting = Setting(tuple(nodes), inventory.shared_directory, container, 0)
         self._asking = Asking(transport, setting)
         self._runs = {
@@ -134,25 +137,44 @@ class _Fleet:
         return await fan_out(self._nodes, one, deadline_s=_DEADLINE_S)
 
     async def stop(self, arguments: argparse.Namespace) -> Mapping[str, Answer]:
-        argvs = container_worker.stop_argvs(self._container.name, arguments.grace, remove=arguments.remove)
-        for argv in argvs:
-            _show({node.name: argv for node in self._nodes})
+        seen = await self.look()
+        argvs = {
+            name: container_worker.stop_argvs(
+                there, self._container.name, arguments.grace, remove=arguments.remove
+            )
+            for name, there in seen.items()
+            if isinstance(there, ContainerThere)
+        }
+        for step in ("stop", "rm"):
+            _show({name: argv for name, steps in argvs.items() for argv in steps if argv[1] == step})
+        if arguments.dry_run:
+            return seen
 
         async def one(node: Node) -> ContainerThere:
-            there = await self._look(node)
-            if arguments.dry_run or there.state in ("absent", "no-docker"):
+            there = seen[node.name]
+            if isinstance(there, ContainerThere) and not argvs[node.name]:
                 return there
+            if isinstance(there, NpudeckError):
+                raise there
             if there.state == "runs" and not arguments.force:
                 await self._refuse_if_held(node)
-            await container_worker.stop(
-                self._asking, node, self._container.name, arguments.grace, remove=arguments.remove
-            )
+            await container_worker.stop(self._asking, node, argvs[node.name], arguments.grace)
             return await self._look(node)
 
         return await fan_out(self._nodes, one, deadline_s=_DEADLINE_S + arguments.grace)
 
     async def _look(self, node: Node) -> ContainerThere:
-        return await container_worker.look(self._asking, node, self._runs[node.name])
+        there = await container_worker.look(self._asking, node, self._runs[node.name])
+        if self._npus is None or there.state in ("absent", "no-docker"):
+            return there
+        npus = range(node.npus) if there.npus is None else there.npus
+        beyond = sorted(npu for npu in npus if npu >= self._npus)
+        if not beyond:
+            return there
+        words = _("it has NPU {npus} too: stop it with --remove, then start it").format(
+            npus=",".join(map(str, beyond))
+        )
+        return replace(there, faults=(*there.faults, words))
 
     async def _refuse_if_held(self, node: Node) -> None:
         holder = await holder_of(self._inside, node, self._container.name)

@@ -23,7 +23,8 @@ _STOP_S = 60.0  # on top of the time that the container gets to end by itself
 @dataclass(frozen=True, slots=True)
 class ContainerThere:
     """`state`: runs, stopped, absent, or no-docker. `faults`: what of it is not as it should be; `shared`:
-    other containers on the same NPUs, with them; `start`: the command that would make it run."""
+    other containers on the same NPUs, with them; `start`: the command that would make it run; `npus`: those
+    that it has, None for all of the node."""
 
     state: str
     docker: str
@@ -32,6 +33,7 @@ class ContainerThere:
     shared: tuple[tuple[str, tuple[int, ...]], ...]
     start: tuple[str, ...] | None
     words: str
+    npus: frozenset[int] | None = frozenset()
 
     @property
     def well(self) -> bool:
@@ -59,9 +61,9 @@ def container_there(state: DockerState, run: ContainerRun) -> ContainerThere:
     if not state.version:
         word, words = "no-docker", state.complaint or _("docker is not installed")
     image = short(state.image.removeprefix("sha256:"), 12)
-    return ContainerThere(
-        word, state.version, image, faults, tuple(bound_by_others(state, run)), repair, words
-    )
+    shared = tuple(bound_by_others(state, run))
+    npus = found.npus if found is not None else frozenset()
+    return ContainerThere(word, state.version, image, faults, shared, repair, words, npus)
 
 
 async def start(asking: Asking, node: Node, there: ContainerThere) -> None:
@@ -70,15 +72,19 @@ async def start(asking: Asking, node: Node, there: ContainerThere) -> None:
         _raise_unless_ok(node, await asking.command(node, there.start, timeout_s=_START_S))
 
 
-async def stop(asking: Asking, node: Node, name: str, grace_s: int, *, remove: bool) -> None:
-    """End everything in it; with `remove` it is gone afterwards. Raises `NodeError`."""
-    for argv in stop_argvs(name, grace_s, remove=remove):
+async def stop(asking: Asking, node: Node, argvs: Sequence[tuple[str, ...]], grace_s: int) -> None:
+    """Run what `stop_argvs` says. Raises `NodeError`."""
+    for argv in argvs:
         _raise_unless_ok(node, await asking.command(node, argv, timeout_s=_STOP_S + grace_s))
 
 
-def stop_argvs(name: str, grace_s: int, *, remove: bool) -> Sequence[tuple[str, ...]]:
-    stopping = ("docker", "stop", "-t", str(grace_s), name)
-    return (stopping, ("docker", "rm", name)) if remove else (stopping,)
+def stop_argvs(
+    there: ContainerThere, name: str, grace_s: int, *, remove: bool
+) -> tuple[tuple[str, ...], ...]:
+    """What ends everything in the container as it is now; with `remove` it is gone afterwards."""
+    stopping = (("docker", "stop", "-t", str(grace_s), name),) if there.state == "runs" else ()
+    removing = (("docker", "rm", name),) if remove and there.state in ("runs", "stopped") else ()
+    return (*stopping, *removing)
 
 
 def _raise_unless_ok(node: Node, done: Completed) -> None:

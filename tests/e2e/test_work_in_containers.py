@@ -310,3 +310,34 @@ def test_from_bare_nodes_to_a_checkpoint(machines: Machines, ask: Ask) -> None:
     saved = list((machines.shared / "saved_dir_for_output").rglob("latest_checkpointed_iteration.txt"))
     assert [(path.read_text().strip(), path.stat().st_uid) for path in saved] == [("4", 1000)]
     assert leases(ask, "m1") == leases(ask, "m2") == []
+
+
+# ---- the container itself
+
+
+def test_a_container_with_more_npus_than_asked_for_is_not_well(machines: Machines, ask: Ask) -> None:
+    code, started = ask("containers", "start", "m1", "--npus", "4")
+    assert (code, started["nodes"][0]["well"]) == (1, False)
+    assert "it has NPU 4,5,6,7 too" in started["nodes"][0]["faults"][0]
+    assert ask("containers", "status", "m1", "--npus", "4")[0] == 1
+    # as many as the inventory says, or as a run may leave alone
+    assert ask("containers", "status", "m1")[0] == 0
+    assert ask("containers", "stop", "m1", "--remove", "--grace", "1")[0] == 0
+    assert ask("containers", "start", "m1", "--npus", "4")[0] == 0
+
+
+def test_only_what_will_be_done_is_shown(
+    machines: Machines, ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(*words: str) -> list[str]:
+        capsys.readouterr()
+        assert main(["containers", *words]) == 0
+        return capsys.readouterr().err.splitlines()
+
+    machines.all[0].run("docker stop -t 0 trainer")
+    words = ["stop", "all", "--remove", "--grace", "1"]
+    commands = ["on m2: docker stop -t 1 trainer", "on m[1-2]: docker rm trainer"]
+    assert shown(*words, "--dry-run") == commands
+    assert shown("stop", "m1") == []
+    assert shown(*words) == commands
+    assert shown(*words) == []

@@ -27,3 +27,11 @@ def test_more_npus_than_a_node_has_are_refused(command: str, capsys: pytest.Capt
     assert answer.out == ""
     assert answer.err.startswith("error: --npus: 9 NPUs are more than n01 has (8)\n")
     assert "fix: " in answer.err
+
+
+@pytest.mark.parametrize("command", ["start", "stop"])
+def test_a_dry_run_that_reached_nobody_says_so(command: str, tmp_path: Path) -> None:
+    node = Node("n01", "127.0.0.1", "127.0.0.1", 8, "/w", port=1)
+    container = Container("trainer", "image")
+    save_inventory(Inventory("lab", (node,), "/s", container=container), str(tmp_path / "npudeck.toml"))
+    assert main(["containers", command, "n01", "--dry-run"]) == 4
