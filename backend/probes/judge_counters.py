@@ -83,7 +83,11 @@ def _judge_packets(findings: Findings, details: DeviceDetails) -> None:
         findings.add(
             "retransmissions",
             Level.WARNING,
-            _("{count} packets were sent again, of {sent}").format(count=again, sent=sent),
+            (
+                _("{count} packets were sent again, of {sent}")
+                if sent
+                else _("{count} packets were sent again")
+            ).format(count=again, sent=sent),
             _span(findings, "stat"),
             _("look for congestion (PFC pauses) and for errors on the way"),
         )

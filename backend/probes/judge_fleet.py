@@ -32,7 +32,11 @@ def judge_fleet(nodes: Sequence[NodeDetailed], at: float) -> tuple[Finding, ...]
         level = Level.WARNING
         found += _differs(f"{name}_differs", level, title, values, why, at)
     tls = {
-        node.node: _said(str(device.tls_switch) for device in node.devices if device.tls_switch is not None)
+        node.node: _said(
+            _("on") if device.tls_switch else _("off")
+            for device in node.devices
+            if device.tls_switch is not None
+        )
         for node in nodes
     }
     why = _("HCCL cannot set up links between different settings")
@@ -40,8 +44,10 @@ def judge_fleet(nodes: Sequence[NodeDetailed], at: float) -> tuple[Finding, ...]
     fec = {
         node.node: _said(device.fec for device in node.devices if device.fec is not None) for node in nodes
     }
-    why = _("both ends of a link need the same mode")
-    found += _differs("fec_differs", Level.WARNING, _("FEC mode"), fec, why, at)
+    # what differs inside one node is a finding about its NPUs
+    if len(set(filter(None, fec.values()))) > 1:
+        why = _("both ends of a link need the same mode")
+        found += _differs("fec_differs", Level.WARNING, _("FEC mode"), fec, why, at)
     return tuple(sorted(found, key=lambda finding: -finding.level))
 
 
@@ -60,8 +66,12 @@ def _differs(
     if len(groups) < 2 and all(len(values) < 2 for values in groups):
         return []
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    what = "; ".join(f"{', '.join(values)}: {_named(nodes)}" for values, nodes in ordered[:4])
-    fix = _("bring the smaller groups to what {nodes} has").format(nodes=ordered[0][1][0])
+    what = "; ".join(f"{_(' and ').join(values)}: {_named(nodes)}" for values, nodes in ordered[:4])
+    model = next((nodes[0] for values, nodes in ordered if len(values) == 1), "")
+    if model:
+        fix = _("bring the smaller groups to what {nodes} has").format(nodes=model)
+    else:
+        fix = _("set one and the same for all NPUs of all nodes")
     return [Finding(rule, level, "", None, None, f"{title} {what}", why, fix, at)]
 
 

@@ -146,5 +146,8 @@ def reason_of_silence(header: FrameHeader, said: str) -> str:
     """Why there is no answer: what was said in its place."""
     if header.exit_code == _TIMED_OUT:
         return _NO_ANSWER
+    odd = sum(char == "\ufffd" or not (char.isprintable() or char.isspace()) for char in said)
+    if odd > len(said) // 10:
+        return _("what came is no text")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return lines[-1][:200] if lines else _("nothing was said")

@@ -445,7 +445,17 @@ def test_a_difference_inside_one_node_counts_for_tls() -> None:
     mixed = replace(
         detailed("a"), devices=(DeviceDetails(0, 0, tls_switch=0), DeviceDetails(1, 0, tls_switch=1))
     )
-    assert [one.rule for one in judge_fleet([mixed], 9.0)] == ["tls_differs"]
+    [finding] = judge_fleet([mixed], 9.0)
+    assert (finding.rule, finding.what) == ("tls_differs", "TLS switch off and on: a")
+    assert finding.fix == "set one and the same for all NPUs of all nodes"
+    [finding] = judge_fleet([mixed, detailed("b", tls=1)], 9.0)
+    assert finding.fix == "bring the smaller groups to what b has"
+
+
+def test_error_correction_that_differs_inside_a_node_is_said_of_its_cards_alone() -> None:
+    mixed = replace(detailed("a"), devices=(DeviceDetails(0, 0, fec="rs"), DeviceDetails(1, 0, fec="no")))
+    assert judge_fleet([mixed, mixed], 9.0) == ()
+    assert [one.rule for one in judge_fleet([mixed, detailed("b")], 9.0)] == ["fec_differs"]
 
 
 def test_since_is_carried_and_the_worst_comes_first() -> None:

@@ -35,6 +35,13 @@ def test_silence_is_said() -> None:
     }
 
 
+def test_noise_is_not_repeated() -> None:
+    noise = bytes(range(256)).decode("utf-8", "replace")
+    frames = [frame("ecc", noise, code=1), frame("health", "\t\u4e0d\u652f\u6301\n", code=1)]
+    why = {"ecc": "what came is no text", "health": "\u4e0d\u652f\u6301"}
+    assert unanswered(["ecc", "health"], frames, 1) == why
+
+
 def test_a_library_that_is_missing_is_named() -> None:
     said = "npu-smi: error while loading shared libraries: libdcmi.so\n"
     assert unanswered(["ecc"], [frame("ecc", said, code=127)], 1) == {"ecc": said.strip()}
