@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ascend_package import llm_package
 from loopback_sshd import SSHD
 from sshd_fleet import Host, SshdFleet
 
@@ -403,15 +404,18 @@ def test_every_command_blames_such_a_shell_in_the_same_words(
     fleet: SshdFleet, ask: Ask, tmp_path: Path, end: str
 ) -> None:
     (tmp_path / "data.json").write_text("[]")
+    (tmp_path / "p.zip").write_bytes(llm_package())
     for _turn in behind(fleet, fleet.hosts[1], f"echo 'This account is not available.'; {end}"):
         said = [
             ask("fleet", "run", "n02", "--", "true")[1]["nodes"][0]["problems"],
             ask("fleet", "show", "n02")[1]["problems"],
             ask("fleet", "leases", "n02")[1]["nodes"][0]["problems"],
             ask("fleet", "push", "data", str(tmp_path / "data.json"), "--nodes", "n02")[1]["problems"],
+            ask("fleet", "push", "code", str(tmp_path / "p.zip"), "--nodes", "n02")[1]["problems"],
+            ask("fleet", "code", "n02")[1]["problems"],
         ]
     words = "the login shell runs no commands: This account is not available."
-    assert [[problem["what"] for problem in problems] for problems in said] == [[words]] * 4
+    assert [[problem["what"] for problem in problems] for problems in said] == [[words]] * 6
 
 
 # ---- leases

@@ -296,6 +296,29 @@ def test_installed_once_without_a_network(fleet: SshdFleet, ask: Ask, tmp_path: 
     assert [name for name in SOURCES if first[name] != second[name]] == ["MindSpeed"]
 
 
+def test_nodes_without_code_are_named(
+    fleet: SshdFleet, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Equal, and yet not what a run needs: a script reads 1 and why."""
+    code, said = ask("fleet", "code")
+    assert (code, said["same"], said["whole"]) == (1, True, False)
+    assert main(["fleet", "code"]) == 1
+    out = capsys.readouterr().out
+    assert "no code on n[01-03]: npudeck fleet push code" in out
+    assert "the same" not in out
+    (tmp_path / "p.zip").write_bytes(llm_package())
+    assert ask("fleet", "push", "code", str(tmp_path / "p.zip"), "--nodes", "n01,n03")[0] == 0
+    assert main(["fleet", "code"]) == 1
+    out = capsys.readouterr().out
+    assert "no code on n02: npudeck fleet push code" in out
+    assert "not installed on n[01,03]" in out
+    (work(fleet, 0) / "llm_train/AscendSpeed/scripts/install.sh").unlink()
+    assert main(["fleet", "code", "n01,n03"]) == 1
+    assert "not whole on n01" in capsys.readouterr().out
+    code, said = ask("fleet", "code", "n03")
+    assert (code, said["same"], said["whole"], said["groups"][0]["installed"]) == (0, True, True, False)
+
+
 def broken(path: Path, kind: str) -> Path:
     if kind == "no zip":
         path.write_bytes(b"<html>not found</html>" * 100)
