@@ -35,6 +35,11 @@ def register(commands: Commands) -> None:
         help=_("where the ranks would meet on the first node (default: one that a launch might take)"),
     )
     parser.add_argument(
+        "--deep",
+        action="store_true",
+        help=_("also try how fast checkpoints are written: at most 256 MB for 3 s, of which nothing is left"),
+    )
+    parser.add_argument(
         "--fix",
         action="store_true",
         help=_("put right what is safe to, after every command was shown and allowed"),

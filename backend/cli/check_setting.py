@@ -32,7 +32,11 @@ def setting_of(arguments: argparse.Namespace, inventory: Inventory) -> tuple[Set
         nodes = _named(arguments, inventory)
         site = Site(_RUN, nodes, inventory.shared_directory, "", container=inventory.container)
         setting = Setting(
-            nodes, inventory.shared_directory, inventory.container, arguments.port or random_port()
+            nodes,
+            inventory.shared_directory,
+            inventory.container,
+            arguments.port or random_port(),
+            deep=arguments.deep,
         )
         return setting, _plan_findings(container_problems(site), ())
     return _with_recipe(arguments, inventory)
@@ -58,6 +62,7 @@ def _with_recipe(arguments: argparse.Namespace, inventory: Inventory) -> tuple[S
         plan.requirements,
         _code(plan),
         checkpoint_need(recipe, resolve_architecture(recipe), inventory.shared_directory, _RUN),
+        arguments.deep,
     )
     wrong = site_problems(recipe, site)
     said = [problem for problem in (*plan.blockers, *check_all(recipe)) if problem not in wrong]

@@ -47,7 +47,7 @@ def checkpoint_need(recipe: Recipe, architecture: Architecture, shared: str, run
         formula += _(" + {copies} × {width} × {p} of converted weights").format(
             copies=copies, width=width, p=_count(parameters)
         )
-    return CheckpointNeed(save_directory(recipe, shared, run_key), total, formula)
+    return CheckpointNeed(save_directory(recipe, shared, run_key), total, formula, one)
 
 
 def kept_versions(recipe: Recipe) -> int:

@@ -23,6 +23,7 @@ from backend.preflight.python_item import python_item
 from backend.preflight.roce_items import roce_items
 from backend.preflight.setting import Setting
 from backend.preflight.stale_item import stale_item
+from backend.preflight.write_speed_item import write_speed_item
 
 # also the rows of every table; what only several nodes can answer stands at the end
 ORDER = (
@@ -56,6 +57,7 @@ ORDER = (
     "tokenizer",
     "weights",
     "checkpoint_disk",
+    "write_speed",
     "roce_ip",
     "tls",
     "address",
@@ -108,4 +110,6 @@ def _first_items(node: Node, setting: Setting) -> list[Item]:
         items += input_items(setting.recipe, node, setting.inside)
     if (disk := checkpoint_disk_item(setting)) is not None:
         items.append(disk)
+    if setting.deep:
+        items.append(write_speed_item(setting))
     return items

@@ -15,11 +15,13 @@ _ALONE = "127.0.0.1"  # the engines' own choice
 
 @dataclass(frozen=True, slots=True)
 class CheckpointNeed:
-    """What a run will write into `directory`: `size` bytes; `formula` says how they were counted."""
+    """What a run will write into `directory`: `size` bytes, `one` of them for a single checkpoint; `formula`
+    says how they were counted."""
 
     directory: str
     size: int
     formula: str
+    one: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Setting:
     """Without a recipe the nodes are held to the inventory alone.
 
     `code`: the code directory and the script of it that would run, by node name, where the engine runs one.
-    `port`: where the ranks would meet.
+    `port`: where the ranks would meet. `deep`: ask also what writes more than a marker.
     """
 
     nodes: tuple[Node, ...]
@@ -38,6 +40,7 @@ class Setting:
     requirements: Requirements | None = None
     code: tuple[tuple[str, str, str], ...] = ()
     checkpoints: CheckpointNeed | None = None
+    deep: bool = False
 
     @property
     def first(self) -> Node:

@@ -115,6 +115,17 @@ def test_no_room_for_the_checkpoints(check: Check) -> None:
     assert "3 × 14 bytes × 69.0G parameters + 1 × 2 × 69.0G of converted weights" in found["needed"]
 
 
+def test_how_fast_checkpoints_are_written_is_tried_only_when_asked_for(
+    machines: Machines, check: Check
+) -> None:
+    assert ("write_speed", "m1") not in states(check()[1])
+    before = sorted(machines.shared.rglob("*"))
+    code, report = check("--deep")
+    assert (code, states(report)["write_speed", "m1"]) == (0, "ok")
+    assert " from m1: a checkpoint of " in said(report, "write_speed", "m1")
+    assert sorted(machines.shared.rglob("*")) == before
+
+
 def test_a_shared_directory_that_is_not_mounted(machines: Machines, check: Check) -> None:
     second = machines.all[1]
     second.run(f"umount {SHARED} && rmdir {SHARED}")

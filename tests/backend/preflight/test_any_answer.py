@@ -25,13 +25,14 @@ SETTING = Setting(
     Recipe(model="m", data_path="/d", hf_weights="/w"),
     Requirements(("torch",), (), 8, (), (("torch", "2.5"),)),
     (("n1", "/code", "scripts/a.sh"),),
-    CheckpointNeed("/s", 10**9, "formula"),
+    CheckpointNeed("/s", 10**9, "formula", 10**8),
+    deep=True,
 )
 ITEMS = {item.name: item for item in node_items(NODES[0], SETTING)}
 MARKS = (
     *("login", "limit", "ps", "tools", "table", "version", "fact", "fact daemon", "forward", "forward-file"),
     *("directory", "owner", "owner me", "code", "input", "free", "roce", "roce 0 tls"),
-    *("fact cpus 8\nnpudeck-container", "address"),
+    *("fact cpus 8\nnpudeck-container", "address", "speed"),
 )
 DEEP = "[" * 3000
 anything = st.one_of(st.text(max_size=60), st.binary(max_size=60).map(lambda data: data.decode("latin-1")))
@@ -67,6 +68,8 @@ documents = st.dictionaries(
             "host",
             "host_means",
             "set",
+            "seconds",
+            "error",
         ]
     ),
     values | st.sampled_from(["folder", "file"]),
