@@ -45,13 +45,16 @@ def _add_file(parser: argparse.ArgumentParser) -> None:
 def _parse_npu_smi(arguments: argparse.Namespace) -> int:
     """Exit code 1: nothing in the file is known; what it holds is printed nevertheless."""
     from backend.cli import parse_report
-    from backend.probes.recognise import known, read
+    from backend.probes.recognise import beside, known, read
 
-    document = read(_bounded(arguments.file).decode("utf-8", "replace"))
-    parse_report.print_document(document, as_json=arguments.json)
-    if note := parse_report.note_of(document):
+    text = _bounded(arguments.file).decode("utf-8", "replace")
+    document = read(text)
+    # answers bring all others of the file with them
+    others = () if isinstance(document, tuple) else beside(text)
+    parse_report.print_document(document, others, as_json=arguments.json)
+    for note in parse_report.notes_of(document):
         say(f"{arguments.file}: {note}")
-    if known(document):
+    if known(document) or others:
         return OK
     say(_("{name} holds no reading of npu-smi or hccn_tool").format(name=arguments.file))
     return NO

@@ -6,35 +6,41 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from backend.catalog.fault_code_files import find_fault_code
 from backend.cli import output
 from backend.cli.visible_text import visible
 from backend.events import DeviceReading
-from backend.probes.answer import Answer, to_json
+from backend.probes.answer import Answer, Value, to_json
 from backend.probes.npu_smi_info import NpuSmiInfo
 from backend.probes.recognise import Document
 from backend.translation import _
 
 
-def print_document(document: Document, *, as_json: bool) -> None:
+def print_document(document: Document, others: tuple[Answer, ...], *, as_json: bool) -> None:
+    """`others`: what the same file says beside a table; in JSON they are `more`, where there are any."""
     if as_json:
-        output.print_json(document_json(document))
-    elif isinstance(document, NpuSmiInfo):
+        more = {"more": [answer.to_json() for answer in others]} if others else {}
+        output.print_json(document_json(document) | more)
+        return
+    if isinstance(document, NpuSmiInfo):
         _print_info(document)
     elif isinstance(document, dict):
         _print_table(document)
-    else:
-        for answer in document:
-            _print_answer(answer)
+    for answer in document if isinstance(document, tuple) else others:
+        _print_answer(answer)
 
 
-def note_of(document: Document) -> str:
-    """Which of several tables was read, or ""."""
-    if not isinstance(document, NpuSmiInfo) or document.tables < 2:
-        return ""
+def notes_of(document: Document) -> list[str]:
+    """Which of several tables was read, and what npu-smi said after the last one."""
+    if not isinstance(document, NpuSmiInfo):
+        return []
     last = _("{count} tables of npu-smi info, the last one is read")
     short = _("{count} tables of npu-smi info, table {shown} is read: what comes after it is cut short")
     text = last if document.shown == document.tables else short
-    return text.format(count=document.tables, shown=document.shown)
+    notes = [text.format(count=document.tables, shown=document.shown)] if document.tables > 1 else []
+    if document.complaint:
+        notes.append(_("after its last table: {line}").format(line=visible(document.complaint)))
+    return notes
 
 
 def document_json(document: Document) -> dict[str, Any]:
@@ -113,6 +119,8 @@ def _print_answer(answer: Answer) -> None:
     units = answer.extra.get("units", {})
     for name, value in answer.values.items():
         output.print_line(visible(f"  {name}: {_value(value)} {units.get(name, '')}".rstrip()))
+        if name == "Error Code":
+            _print_meanings(value)
     for name, more in answer.extra.items():
         if name == "units":
             continue
@@ -122,6 +130,15 @@ def _print_answer(answer: Answer) -> None:
                 output.print_line(visible(f"    {_entry(entry)}"))
         else:
             output.print_line(visible(f"  {name}: {_entry(more)}"))
+
+
+def _print_meanings(codes: Value) -> None:
+    """What is published of each code."""
+    for code in codes if isinstance(codes, tuple) else ():
+        entry = find_fault_code(str(code))
+        if entry is not None:
+            words = [entry.meaning, entry.level.value if entry.level else ""]
+            output.print_line(visible(f"    {code}: {', '.join(word for word in words if word)}"))
 
 
 def _entry(entry: Any) -> str:

@@ -26,6 +26,7 @@ _ITEM = re.compile(r"([0-9]{1,12}|NA|N/A|-)\s*/\s*([0-9]{1,12}|NA|N/A|-)(?=\s|$)
 _WHOLE = re.compile(r"-?[0-9]{1,12}")
 _NUMBER = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,6})?")
 _BUS_ID = re.compile(r"[0-9A-Fa-fxX*]{4,8}:[0-9A-Fa-fxX*]{2}:[0-9A-Fa-fxX*]{2}\.[0-9A-Fa-fxX*]")
+_COMPLAINT = re.compile(r"failed|Failed to |\[WARNING\]|ret is -\d")
 _NOTHING = frozenset({"", "NA", "N/A", "-"})
 # far more than a node has: what a hostile text holds beyond them is not kept
 MOST_DEVICES = 1024
@@ -39,7 +40,8 @@ _NO_PAIR: Pair = (None, None)
 class NpuSmiInfo:
     """All that one answer of `npu-smi info` says. `tool_version`: first version of the banner, as printed.
 
-    `tables`: how many the text held; `shown`: which of them this is, counted from 1.
+    `tables`: how many the text held; `shown`: which of them this is, counted from 1. `complaint`: what the
+    tool said after the last one, such as that it fails by now.
     """
 
     tool_version: str | None
@@ -47,6 +49,7 @@ class NpuSmiInfo:
     processes: tuple[ProcessReading, ...]
     tables: int = 1
     shown: int = 1
+    complaint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ class _Reading:
     table: _Table = field(default_factory=_Table)
     before: _Table | None = None
     count: int = 1
+    complaint: str = ""
 
     def begin(self, columns: DeviceColumns | ProcessColumns | None = None) -> None:
         """The next table. One that had not begun is none; of two the later one is kept, unless it is cut."""
@@ -103,7 +107,12 @@ class _Reading:
         table = self._whole()
         shown = self.count if table is self.table else self.count - 1
         return NpuSmiInfo(
-            table.tool_version, tuple(table.devices.values()), tuple(table.processes), self.count, shown
+            table.tool_version,
+            tuple(table.devices.values()),
+            tuple(table.processes),
+            self.count,
+            shown,
+            self.complaint if table.begun else "",
         )
 
     def _whole(self) -> _Table:
@@ -127,7 +136,10 @@ def parse(text: str) -> NpuSmiInfo:
             state.table.pending, state.table.closed = None, True
             continue
         if "|" not in line:
+            if _COMPLAINT.search(line):
+                state.complaint = line.strip()[:200]
             continue
+        state.complaint = ""
         banner = _BANNER.search(line)
         if banner:
             if state.table.begun:

@@ -13,7 +13,13 @@ from backend.probes.answer import Answer
 from backend.probes.answer_sections import Section, sections_of
 from backend.probes.hccn import read_hccn, read_port_table
 from backend.probes.npu_smi_info import NpuSmiInfo, parse
-from backend.probes.npu_smi_layout import clean_lines, device_columns, is_device_header, process_columns
+from backend.probes.npu_smi_layout import (
+    clean_lines,
+    device_columns,
+    is_device_header,
+    is_separator,
+    process_columns,
+)
 from backend.probes.npu_smi_tables import read_list, read_mapping, read_topology, read_watch
 from backend.probes.npu_smi_values import kind_of, read_values
 from backend.probes.version_files import read_version_file
@@ -28,6 +34,9 @@ _ERROR = re.compile(
 )
 _KERNEL = re.compile(r"^(?:\[ *\d+\.\d+\] ?)?\[ascend\]|\b(?:devdrv|mailbox|exception_id)\b")
 _PCI = re.compile(r"^[0-9a-f]{2,4}(?::[0-9a-f]{2})?:[0-9a-f]{2}\.[0-9a-f] .*(?:accel|Huawei)", re.IGNORECASE)
+
+# what `npu-smi info -l` prints of a card
+_OF_LIST = frozenset({"Total Count", "Card Count", "Chip Count", "Product Name", "Serial Number"})
 
 Document = NpuSmiInfo | dict[str, Any] | tuple[Answer, ...]
 
@@ -55,6 +64,26 @@ def known(document: Document) -> bool:
     if isinstance(document, NpuSmiInfo):
         return bool(document.tool_version or document.devices or document.processes)
     return isinstance(document, dict) or any(answer.kind != "unknown" for answer in document)
+
+
+def beside(text: str) -> tuple[Answer, ...]:
+    """What a text that `read` calls a table, a mapping, a list or a topology says besides, as bundles do."""
+    lines = clean_lines(text)[:MOST_LINES]
+    inside = False
+    others = []
+    for line in lines:
+        if _BANNER.search(line) or is_device_header(line) or _is_table(line):
+            inside = True
+        elif "|" not in line and not is_separator(line) and line.strip():
+            inside = False
+        if not inside:
+            others.append(line)
+    answers = [answer for section in sections_of(others) for answer in _read_section(section)]
+    return tuple(
+        answer
+        for answer in answers
+        if answer.kind != "unknown" and not _OF_LIST >= set(answer.values) > set()
+    )
 
 
 def _is_table(line: str) -> bool:

@@ -137,7 +137,59 @@ def test_of_several_tables_the_last_one_is_read_and_said(
     )
 
 
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "dcmi module initialize failed. ret is -8005",
+        "[WARNING]The driver package may not be completely installed",
+    ],
+)
+def test_what_npu_smi_said_after_its_table_is_said(
+    complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "log").write_text(f"{NPU_SMI}Sat Nov 28 16:00:02\n{complaint}\nSat Nov 28 16:00:04\n")
+    assert main(["parse", "npu-smi", str(tmp_path / "log")]) == 0
+    assert capsys.readouterr().err.endswith(f"log: after its last table: {complaint}\n")
+    (tmp_path / "log").write_text(f"{complaint}\n{NPU_SMI}")
+    assert main(["parse", "npu-smi", str(tmp_path / "log")]) == 0
+    assert capsys.readouterr().err == ""
+
+
 HEALTH = "Health Status : Alarm\nError Code : 80E18402\nError Information : \x1b[31mred \u202e rows\n"
+
+
+BUNDLE = f"""\
+npu-smi info
+{NPU_SMI}
+npu-smi info -t health -i 3 -c 0
+Health Status : Alarm
+Error Code : 80E18402 DEADBEEF A4025021
+Error Information : x
+hccn_tool -i 3 -link -g
+link status: DOWN
+hccn_tool -i 3 -ub_connect -g
+| NPU | UDie | Port | rs_mode |
+| 3   | 0    | 4    | on      |
+"""
+
+
+def test_what_a_bundle_holds_beside_the_table_is_not_dropped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table that looks well says nothing of links and codes; the same file does."""
+    (tmp_path / "bundle.txt").write_text(BUNDLE)
+    assert main(["parse", "npu-smi", str(tmp_path / "bundle.txt"), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert len(value["devices"]) == 1
+    found = [(one["kind"], one["npu_id"]) for one in value["more"]]
+    assert found == [("health", 3), ("link", 3), ("ub_connect", 3)]
+    assert main(["parse", "npu-smi", str(tmp_path / "bundle.txt")]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert "  link status: DOWN" in out
+    start = out.index("  Error Code: 80E18402 DEADBEEF A4025021")
+    assert out[start + 1].startswith("    80E18402: HBM: ")
+    assert out[start + 1].endswith(", SeparateNPU")
+    assert out[start + 2] == "    A4025021: NotHandleFault"
 
 
 def test_other_kinds_say_their_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from backend.events import Health
 from backend.probes.answer import to_json
 from backend.probes.npu_smi_info import NpuSmiInfo, parse
 from backend.probes.npu_smi_layout import LONGEST_TEXT
-from backend.probes.recognise import read, read_answers
+from backend.probes.recognise import beside, read, read_answers
 from tests.backend.probes.answer_texts import CASES, LIST, MAPPING_A3, TOPOLOGY
 
 TEXTS = [text for text, _expected in CASES.values()] + [LIST, MAPPING_A3, TOPOLOGY]
@@ -33,6 +33,7 @@ def is_sound(text: str) -> None:
     elif not isinstance(document, NpuSmiInfo):
         json.dumps(to_json(document), allow_nan=False)
     assert read_answers(text)
+    json.dumps([answer.to_json() for answer in beside(text)], allow_nan=False)
 
 
 @settings(deadline=None)
