@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from ascend_package import SOURCES, bundle, llm_package
+from container_machines import IMAGE, PROGRAMS, PYTHON, fill, recipe
 from machines import SHARED, WORK, Machine, Machines, make_image, start_docker, why_not
-from test_check_containers import IMAGE, PROGRAMS, PYTHON, fill, recipe
 
 from backend.cli.main import main
 from backend.fleet.inventory_files import save_inventory
