@@ -71,9 +71,10 @@ def _npus(text: str) -> tuple[int, ...]:
     found: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", part.strip())
-        if match is None:
+        ids = range(int(match[1]), int(match[2] or match[1]) + 1) if match is not None else ()
+        if not ids:
             raise argparse.ArgumentTypeError(_("{text!r} are no NPU ids such as 0-3,6").format(text=text))
-        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+        found += ids
     return tuple(dict.fromkeys(found))
 
 
@@ -81,7 +82,8 @@ def _span(text: str) -> int:
     match = re.fullmatch(r"([0-9]{1,5})([mhd])", text.strip())
     seconds = int(match[1]) * {"m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0
     if not 60 <= seconds <= 30 * 86400:
-        raise argparse.ArgumentTypeError(_("{text!r} is not a time such as 30m, 4h or 2d").format(text=text))
+        words = _("{text!r} is not a time such as 30m, 4h or 2d; at least 1m, at most 30d")
+        raise argparse.ArgumentTypeError(words.format(text=text))
     return seconds
 
 
@@ -104,13 +106,14 @@ def _hold(arguments: argparse.Namespace) -> int:
     from backend.fleet.hold_worker import Holding
 
     inventory = open_fleet(arguments)
+    for node in nodes_of(chosen_names(arguments.nodes, inventory), inventory):
+        if arguments.npus and max(arguments.npus) >= node.npus:
+            what = _("{node} has the NPUs 0 to {last}").format(node=node.name, last=node.npus - 1)
+            raise UsageError.because(what, field="--npus")
     owner = replace(_owner(arguments, inventory), ttl_s=arguments.span_s)
     holding = Holding(owner, arguments.npus, steal=arguments.steal)
 
     async def hold(transport: Transport, node: Node) -> tuple[Lease, ...]:
-        if arguments.npus and max(arguments.npus) >= node.npus:
-            what = _("{node} has the NPUs 0 to {last}").format(node=node.name, last=node.npus - 1)
-            raise UsageError.because(what, field="--npus")
         return await holding.hold(transport, node)
 
     async def undo(transport: Transport) -> None:

@@ -10,6 +10,7 @@ from backend.cli.diagnostics import printable, say, say_problem
 from backend.cli.output import print_table
 from backend.fleet.hold_worker import GivenBack, names_of
 from backend.fleet.lease_script import EVERYTHING, Lease
+from backend.fleet.leases import BY_HAND
 from backend.fleet.node_sets import folded
 from backend.problems import NpudeckError
 from backend.translation import _
@@ -58,6 +59,10 @@ def _row(lease: Lease) -> tuple[str, ...]:
     # a file that cannot be read says no time
     since = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(lease.since)) if lease.since > 0 else "-"
     remarks = [_("by {actor}").format(actor=lease.actor), lease.why]
+    if lease.state == "held" and lease.run_key.startswith(f"{BY_HAND}-"):
+        # a run renews its lease, so this end would say nothing of it
+        end = time.gmtime(time.time() + lease.ttl_s - lease.quiet_s)
+        remarks.append(_("until {time}").format(time=time.strftime("%Y-%m-%d %H:%M UTC", end)))
     if lease.alive:
         remarks.append(_("{count} processes").format(count=lease.alive))
     if lease.over:

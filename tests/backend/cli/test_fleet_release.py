@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Literal
 
@@ -71,6 +72,21 @@ def test_a_file_that_cannot_be_read_says_no_time(
     held.append(lease("?", "broken", 0.0))
     assert main(["fleet", "leases", "n01"]) == 0
     assert "1970" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("npus", ["3-1", "", "0-", "-1", "a", "1-2-3", "0,3-2"])
+def test_what_are_no_npus(held: list[Lease], npus: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """To hold none of them must not look like holding them."""
+    with pytest.raises(SystemExit) as caught:
+        main(["fleet", "hold", "n01", f"--npus={npus}"])
+    assert caught.value.code == 2
+    assert "are no NPU ids such as 0-3,6" in capsys.readouterr().err
+
+
+def test_until_when_it_is_held_by_hand(held: list[Lease], capsys: pytest.CaptureFixture[str]) -> None:
+    held.append(lease(MINE))
+    assert main(["fleet", "leases", "n01"]) == 0
+    assert time.strftime("until %Y-%m-%d %H:", time.gmtime(time.time() + 899)) in capsys.readouterr().out
 
 
 def test_no_table_where_no_node_has_an_answer(held: list[Lease], capsys: pytest.CaptureFixture[str]) -> None:
