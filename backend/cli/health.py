@@ -19,12 +19,13 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--interval", type=seconds, default=5.0, metavar="S", help=_("seconds between rounds (default 5)")
     )
+    # npu-smi is given up after 10 s on the node: a node that says so has been reached
     parser.add_argument(
         "--timeout",
         type=seconds,
-        default=10.0,
+        default=15.0,
         metavar="S",
-        help=_("seconds to wait for a node (default 10)"),
+        help=_("seconds to wait for a node (default 15)"),
     )
     parser.add_argument(
         "--deep",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +23,7 @@ from backend.cli.health_report import (
     to_json,
     to_rows,
 )
-from backend.cli.main import main
+from backend.cli.main import build_parser, main
 from backend.events import (
     DeviceReading,
     Event,
@@ -34,6 +35,7 @@ from backend.events import (
     NodeObserved,
     ProcessReading,
 )
+from backend.fleet.node_code_files import read_agent
 from backend.inventory import Inventory, Node
 from backend.probes.probe_plan import CODES
 from backend.state.fleet_state import FleetState
@@ -227,6 +229,13 @@ def test_watch_prints_one_object_a_round(
     monkeypatch.setattr(health_rounds, "batches", three)
     main([*scripted, "n01", "--json", "--watch", "--interval", "0.1"])
     assert [json.loads(line)["counts"]["nodes"] for line in capsys.readouterr().out.splitlines()] == [1, 1, 1]
+
+
+def test_a_node_is_given_longer_than_its_npu_smi() -> None:
+    """Else one whose npu-smi hangs, and says so, is taken for one that does not answer."""
+    limits = re.findall(r"run (\d+) npu-smi info$", read_agent("probe.sh"), re.MULTILINE)
+    assert limits
+    assert build_parser().parse_args(["health"]).timeout >= max(map(int, limits)) + 3
 
 
 def test_wrong_words(scripted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
