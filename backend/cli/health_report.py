@@ -106,8 +106,16 @@ def _device_row(view: NodeView, device: DeviceReading, verdict: Verdict) -> tupl
         "-" if device.aicore_pct is None else f"{device.aicore_pct} %",
         "-" if total is None else f"{used}/{total}",
         visible(_processes(view, device)),
-        visible(verdict.sentence),
+        visible(_remark(view, device, verdict)),
     )
+
+
+def _remark(view: NodeView, device: DeviceReading, verdict: Verdict) -> str:
+    """What is wrong in the first place, and how much more; the reasons stand below the table."""
+    findings = health_findings.of_device(view, device)
+    if not findings or findings[0].level < verdict.level:
+        return verdict.sentence
+    return findings[0].what if len(findings) == 1 else f"{findings[0].what} (+{len(findings) - 1})"
 
 
 def _processes(view: NodeView, device: DeviceReading) -> str:

@@ -288,6 +288,16 @@ def test_findings_in_json_stand_where_they_belong() -> None:
     ]
 
 
+def test_a_row_says_what_is_wrong_in_the_first_place_and_how_much_more() -> None:
+    state = with_findings()
+    [row] = [row for row in to_rows(state) if row[1] == "1"]
+    assert row[-1] == "fault 80E18402: \u241b[31m64 rows"
+    more = replace(BAD, rule="heat", level=Level.WARNING, what="hot", code="")
+    state.apply([NodeDetailed("n01", 6.0, (), None, (BAD, more))])
+    [row] = [row for row in to_rows(state) if row[1] == "1"]
+    assert row[-1] == "fault 80E18402: \u241b[31m64 rows (+1)"
+
+
 def test_findings_in_text_say_what_since_when_and_what_to_do() -> None:
     said = lines(with_findings(), (DIFFERS,), 5.0)
     assert [line.split()[0] for line in said] == ["critical", "alarm", "warning"]
