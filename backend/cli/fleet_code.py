@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from backend.cli.diagnostics import printable, say_problem
+from backend.cli.equal_problems import together
 from backend.cli.fleet_selection import chosen_names, nodes_of, open_fleet
 from backend.cli.output import print_json, print_line, print_table
 from backend.fleet.code_package import NEEDED
@@ -40,9 +41,8 @@ async def compare(arguments: argparse.Namespace) -> int:
     else:
         if groups:
             _print(groups)
-        for error in errors.values():
-            for problem in error.problems:
-                say_problem(problem)
+        for problem in together(problem for error in errors.values() for problem in error.problems):
+            say_problem(problem)
     if errors:
         return 4
     return int(len(groups) > 1 or any(code.missing for _names, code in groups))

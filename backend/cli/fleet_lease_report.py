@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.cli.diagnostics import printable, say, say_problem
+from backend.cli.equal_problems import together
 from backend.cli.output import print_table
 from backend.fleet.hold_worker import GivenBack, names_of
 from backend.fleet.lease_script import EVERYTHING, Lease
@@ -41,11 +42,13 @@ def say_taken(words: str, leases: Mapping[str, Sequence[Lease]]) -> None:
 
 def print_leases(answers: Mapping[str, Answer]) -> None:
     rows: list[tuple[str, ...]] = []
+    errors = [answer for answer in answers.values() if isinstance(answer, NpudeckError)]
+    for problem in together(problem for error in errors for problem in error.problems):
+        say_problem(problem)
     for name, answer in answers.items():
         if isinstance(answer, NpudeckError):
-            for problem in answer.problems:
-                say_problem(problem)
-        elif not answer:
+            continue
+        if not answer:
             rows.append((name, "-", _("free"), "-", "-", "-"))
         else:
             rows += [(name, *_row(lease)) for lease in answer]

@@ -12,6 +12,7 @@ from typing import Any
 
 from backend.cli import number_words as words
 from backend.cli.diagnostics import say, say_problem
+from backend.cli.equal_problems import together
 from backend.cli.fleet_push import KINDS
 from backend.cli.fleet_selection import chosen_names, nodes_of, open_fleet
 from backend.cli.job_display import Display, display
@@ -28,7 +29,7 @@ from backend.fleet.push_worker import Progress, Pushed, chown, file_sum, push_fi
 from backend.fleet.ssh_client import SshTransport
 from backend.fleet.upload_plan_files import Item, plan_upload
 from backend.inventory import Inventory, Node
-from backend.problems import NpudeckError, Problem
+from backend.problems import NpudeckError, Problem, UsageError
 from backend.translation import _, ngettext
 
 _NODES_AT_ONCE = 64
@@ -61,6 +62,13 @@ async def push_data(arguments: argparse.Namespace) -> int:
 
 
 def _name(arguments: argparse.Namespace) -> str:
+    """Raises `UsageError` where the sources do not name the folder."""
+    if not arguments.name and (len(arguments.source) > 1 or Path(arguments.source[0]).is_file()):
+        raise UsageError.because(
+            _("which folder of {kind} shall they lie in?").format(kind=KINDS[arguments.kind]),
+            _("one folder that is sent names it, files and several sources do not"),
+            _("add --name NAME"),
+        )
     return str(arguments.name or Path(arguments.source[0]).absolute().name)
 
 
@@ -248,7 +256,7 @@ def _print(
         if "installed" in said:
             text += _("; installed") if said["installed"] == "now" else _("; installed before")
         print_line(text)
-    for problem in problems:
+    for problem in together(problems):
         say_problem(problem)
     if problems and any(part.problems and not _kept(part) for part in pushed):
         say(_("the same command again goes on where this one was"))

@@ -73,8 +73,11 @@ def _members(path: Path) -> list[Member]:
                 )
                 for info in archive.infolist()
             ]
-    except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise _broken(str(path), getattr(error, "strerror", None) or str(error)) from error
+    except OSError as error:
+        what = _("{path} cannot be read").format(path=path)
+        raise InputError.because(what, error.strerror or str(error), field="source") from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise _broken(str(path), str(error)) from error
 
 
 def _broken(path: str, why: str) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
@@ -10,6 +11,7 @@ from backend.fleet import jobs
 from backend.fleet.code_package import CODE, INSTALL
 from backend.fleet.code_package_files import CodePackage
 from backend.fleet.code_script import CodeThere, Unpacked, look_argv, parse_look, parse_unpacked, unpack_argv
+from backend.fleet.connect_client import ContainerTransport
 from backend.fleet.login_shell_client import check_commands_run
 from backend.fleet.node_code_files import load_node_code
 from backend.fleet.staging import stage
@@ -23,6 +25,7 @@ BUNDLE = ".npudeck/bundle"
 EDITED = ".npudeck/edited"
 _UNPACK_S = 1800.0
 _POLL_S = 1.0
+_MOST_LOG_BYTES = 64_000_000
 _PATIENCE_S = 300.0
 _MOST_ATTEMPTS = 50
 
@@ -110,19 +113,32 @@ async def install(
         argv = ("sh", INSTALL)
         if fresh:
             await jobs.start(transport, node, code_directory, root, job, argv, environment, working)
-        status = await _end_of(transport, node, code_directory, root, job)
+        try:
+            status = await _end_of(transport, node, code_directory, root, job)
+        except asyncio.CancelledError:
+            said(_goes_on(transport, node, f"{code_directory}/job.sh", root, job))
+            raise
         if status.kind == "exited" and status.exit_code == 0:
             return True
-        raise await _failed(transport, node, f"{root}/{job}", status)
+        raise await _failed(transport, node, f"{root}/{job}", status, bundled=bool(environment))
     raise NodeError(
         Problem(node.name, Severity.ERROR, _("install.sh has failed {n} times").format(n=attempt))
+    )
+
+
+def _goes_on(transport: Transport, node: Node, job_sh: str, root: str, job: str) -> str:
+    run = "npudeck containers exec" if isinstance(transport, ContainerTransport) else "npudeck fleet run"
+    command = shlex.join(["sh", job_sh, "stop", root, job])
+    return _("the installation goes on; the same command joins it, {run} {node} -- {command} ends it").format(
+        run=run, node=node.name, command=command
     )
 
 
 async def _end_of(
     transport: Transport, node: Node, code_directory: str, root: str, job: str
 ) -> jobs.JobStatus:
-    """Wait, however long: a lost link is no end."""
+    """Wait, however long: a lost link is no end. What prints without end is ended: it would fill the disk."""
+    log = f"{root}/{job}/out.log"
     now = asyncio.get_running_loop().time
     heard = now()
     while True:
@@ -131,17 +147,31 @@ async def _end_of(
             heard = now()
             if not status.alive:
                 return status
+            size = await transport.run(node, ["stat", "-c", "%s", log])
+            if size.text().strip().isdigit() and int(size.text()) > _MOST_LOG_BYTES:
+                await jobs.stop(transport, node, code_directory, root, job, 5)
+                await transport.run(node, ["truncate", "-s", str(_MOST_LOG_BYTES), log])
+                what = _("install.sh was ended: it had printed more than {size} MB")
+                fix = _("read {log} there").format(log=log)
+                raise NodeError(
+                    Problem(
+                        node.name, Severity.ERROR, what.format(size=_MOST_LOG_BYTES // 1_000_000), "", fix
+                    )
+                )
         except NodeUnreachableError:
             if now() - heard > _PATIENCE_S:
                 raise
         await asyncio.sleep(_POLL_S)
 
 
-async def _failed(transport: Transport, node: Node, folder: str, status: jobs.JobStatus) -> NodeError:
+async def _failed(
+    transport: Transport, node: Node, folder: str, status: jobs.JobStatus, *, bundled: bool
+) -> NodeError:
     done = await transport.run(node, ["tail", "-n", "4", f"{folder}/out.log"])
     last = " / ".join(line.strip() for line in done.text().splitlines() if line.strip())[-400:]
     ended = _("exit code {code}").format(code=status.exit_code) if status.kind == "exited" else status.why
+    ended = status.signal or ended
     log = PurePosixPath(folder) / "out.log"
     what = _("install.sh failed ({ended}): {last}").format(ended=ended, last=last or _("it said nothing"))
-    why = _("it fetches packages and sources from the network, unless it gets a --bundle")
+    why = "" if bundled else _("it fetches packages and sources from the network, unless it gets a --bundle")
     return NodeError(Problem(node.name, Severity.ERROR, what, why, _("read {log} there").format(log=log)))

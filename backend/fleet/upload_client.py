@@ -133,7 +133,7 @@ class _Sending:
             self._count(end)
 
         try:
-            while block := file.read(BLOCK):
+            while block := _read(file, BLOCK):
                 digest.update(block)
                 waiting.append((asyncio.ensure_future(remote.write(block, offset)), offset + len(block)))
                 offset += len(block)
@@ -179,7 +179,7 @@ async def _part_there(transport: SshTransport, node: Node, part: str, size: int)
 def _advance(file: BinaryIO, count: int, digest: hashlib._Hash) -> str:
     """Read past the first `count` bytes; their checksum."""
     left = count
-    while left and (block := file.read(min(left, 1 << 20))):
+    while left and (block := _read(file, min(left, 1 << 20))):
         digest.update(block)
         left -= len(block)
     return digest.hexdigest()
@@ -189,8 +189,20 @@ def _opened(source: Path) -> BinaryIO:
     try:
         return source.open("rb")
     except OSError as error:
-        what = _("{path} cannot be read: {error}").format(path=source, error=error.strerror)
-        raise InputError.because(what, field="source") from error
+        raise _unreadable(source, error) from error
+
+
+def _read(file: BinaryIO, count: int) -> bytes:
+    """A disk of ours that fails is no link that is lost."""
+    try:
+        return file.read(count)
+    except OSError as error:
+        raise _unreadable(file.name, error) from error
+
+
+def _unreadable(path: object, error: OSError) -> InputError:
+    what = _("{path} cannot be read: {error}").format(path=path, error=error.strerror)
+    return InputError.because(what, field="source")
 
 
 async def _refusal(transport: SshTransport, node: Node, path: str, why: str, missing: int) -> NodeError:

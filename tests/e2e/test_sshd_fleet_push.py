@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -212,6 +213,27 @@ def test_a_folder_that_cannot_be_written_is_said(fleet: SshdFleet, ask: Ask, tmp
     assert "cannot be used" in said["problems"][0]["what"]
 
 
+def test_a_source_that_cannot_be_read_is_not_the_links_fault(fleet: SshdFleet, ask: Ask) -> None:
+    """The kernel refuses to read there, with the error of a failing disk."""
+    code, said = ask("fleet", "push", "data", "/proc/self/mem")
+    assert code == 4
+    assert said["folders"][0]["problems"][0]["what"] == "/proc/self/mem cannot be read: Input/output error"
+
+
+def test_files_need_a_name_for_their_folder(fleet: SshdFleet, ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_text("a")
+    (tmp_path / "b.json").write_text("b")
+    sources = [str(tmp_path / "a.safetensors"), str(tmp_path / "b.json")]
+    for words in (sources[:1], sources):
+        code, said = ask("fleet", "push", "model", *words)
+        assert (code, "--name" in said["problems"][0]["fix"]) == (2, True)
+    assert ask("fleet", "push", "model", *sources, "--name", "llama")[0] == 0
+    assert sorted(path.name for path in (fleet.folder / "shared/models/llama").iterdir()) == [
+        "a.safetensors",
+        "b.json",
+    ]
+
+
 # ---- code
 
 
@@ -317,6 +339,61 @@ def test_nodes_without_code_are_named(
     assert "not whole on n01" in capsys.readouterr().out
     code, said = ask("fleet", "code", "n03")
     assert (code, said["same"], said["whole"], said["groups"][0]["installed"]) == (0, True, True, False)
+
+
+INSTALL_SH = "llm_train__AscendSpeed__scripts__install_dot_sh"
+
+
+def test_an_installation_that_prints_without_end_is_ended(fleet: SshdFleet, ask: Ask, tmp_path: Path) -> None:
+    mark = f"noise{os.getpid()}"
+    (tmp_path / "p.zip").write_bytes(llm_package(**{INSTALL_SH: f"#!/bin/sh\nyes {mark}\n"}))
+    code, said = ask("fleet", "push", "code", str(tmp_path / "p.zip"), "--install", "--nodes", "n01")
+    assert code == 4
+    [problem] = said["folders"][0]["problems"]
+    assert problem["what"] == "install.sh was ended: it had printed more than 64 MB"
+    [log] = work(fleet, 0).rglob("out.log")
+    assert problem["fix"] == f"read {log} there"
+    assert log.stat().st_size == 64_000_000
+    assert subprocess.run(["pgrep", "-f", f"^yes {mark}"], check=False).returncode == 1
+
+
+def test_an_installation_that_was_killed(fleet: SshdFleet, ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "p.zip").write_bytes(llm_package(**{INSTALL_SH: "#!/bin/sh\necho begun\nkill -9 $$\n"}))
+    _code, said = ask("fleet", "push", "code", str(tmp_path / "p.zip"), "--install", "--nodes", "n01")
+    assert said["folders"][0]["problems"][0]["what"] == "install.sh failed (SIGKILL): begun"
+
+
+def test_an_interrupted_push_says_that_the_installation_goes_on(fleet: SshdFleet, tmp_path: Path) -> None:
+    mark = f"33{os.getpid()}"
+    (tmp_path / "p.zip").write_bytes(llm_package(**{INSTALL_SH: f"#!/bin/sh\nsleep {mark}\n"}))
+    words = ["fleet", "push", "code", str(tmp_path / "p.zip"), "--install", "--nodes", "n01"]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "backend.cli", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def sleeps() -> bool:
+        return subprocess.run(["pgrep", "-f", f"^sleep {mark}"], check=False).returncode == 0
+
+    until(sleeps)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert "n01: the installation goes on; the same command joins it" in err
+    assert sleeps()
+    # the way that it names is the way
+    ending = err.split("joins it, npudeck ")[1].split(" ends it")[0]
+    subprocess.run(
+        ["sh", "-c", f"exec {shlex.quote(sys.executable)} -P -m backend.cli {ending}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
+    until(lambda: not sleeps())
 
 
 def broken(path: Path, kind: str) -> Path:
