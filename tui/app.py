@@ -57,7 +57,7 @@ class NpudeckApp(App[None]):
         super().__init__()
         clock = clock or RealClock()
         feed = LiveFeed(desk, clock, lambda: self.post_message(FeedTicked()))
-        board = FleetBoard(desk.fleet, desk.runs)
+        board = FleetBoard(desk.fleet, desk.runs, desk.inventory.path if desk.inventory else "")
         board.looks_since = lambda: feed.opened_at
         draft = RecipeDraft(desk.recipe, desk.recipe_path)
         self.session = Session(desk, clock, feed, draft, Inks(), board)

@@ -69,11 +69,15 @@ class GridRow:
 
 
 class FleetBoard:
-    """Verdicts are kept as long as a node's view is the same object: judging 800 chips a second is enough."""
+    """Verdicts are kept as long as a node's view is the same object: judging 800 chips a second is enough.
 
-    def __init__(self, fleet: FleetState, runs: RunBook) -> None:
+    Runs of another inventory than `path` are on other machines, whatever their names.
+    """
+
+    def __init__(self, fleet: FleetState, runs: RunBook, path: str) -> None:
         self._fleet = fleet
         self._runs = runs
+        self._path = path
         self.looks_since: Callable[[], float | None] = lambda: None  # UTC epoch seconds of the first look
         self._told: dict[str, tuple[NodeView, bool, list[Concern]]] = {}
         self._judged: dict[str, tuple[NodeView, tuple[Verdict, ...], Level]] = {}
@@ -130,7 +134,11 @@ class FleetBoard:
 
     def runs_on(self, node: str) -> list[RunView]:
         """Active runs that use the node, newest first."""
-        return [run for run in self._runs.newest_first() if run.active and node in run.created.nodes]
+        return [run for run in self._active() if node in run.created.nodes]
+
+    def _active(self) -> list[RunView]:
+        runs = self._runs.newest_first()
+        return [run for run in runs if run.active and run.created.inventory_path == self._path]
 
     def rows(self, measure: Measure, now: float, room: int, unfolded: bool) -> list[GridRow]:
         """Worst first. With more nodes than `room` lines the last well ones become one line."""
@@ -197,8 +205,8 @@ class FleetBoard:
 
     def _active_by_node(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for run in self._runs.newest_first():
-            for node in run.created.nodes if run.active else ():
+        for run in self._active():
+            for node in run.created.nodes:
                 found.setdefault(node, run.run_id)
         return found
 

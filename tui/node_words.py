@@ -12,7 +12,7 @@ from tui.concerns import npu_name, silence
 from tui.device_history import STEP_S, DeviceHistory
 from tui.finding_words import append_finding, append_head, append_line
 from tui.fleet_board import FleetBoard, hbm
-from tui.formats import clean, clip, clock, compact, gauge, hang, since, sparkline, thousands
+from tui.formats import age, clean, clip, clock, compact, gauge, hang, since, sparkline, thousands
 from tui.inks import DRAINED, Inks
 from tui.lease_words import append_holders
 
@@ -108,16 +108,18 @@ class NodeWords:
             (_("AICore"), "aicore_pct", 0.0, 100.0, "heat3"),
             (_("power"), "power_w", 0.0, 0.0, "heat4"),
         )
-        drawn = []
+        drawn, blank = [], room
         for name, measure, low, high, ink in curves:
             values = self._history.curve(view.name, index, measure, now, room)
             known = [value for value in values if value is not None]
             if len(known) >= 2:
                 drawn.append((name, sparkline(values, low, high or max(known) * 1.1), ink))
+                blank = min(blank, next(i for i, value in enumerate(values) if value is not None))
         if not drawn:
             return
-        minutes = f"{room * STEP_S / 60:.0f}"
-        text.append(_("last {minutes} min").format(minutes=minutes) + "\n", self._inks["dim"])
+        drawn = [(name, curve[blank:], ink) for name, curve, ink in drawn]
+        words = _("last {span}").format(span=age((room - blank) * STEP_S))
+        text.append(words + "\n", self._inks["dim"])
         for name, curve, ink in drawn:
             text.append(f"{name:<8}", self._inks["dim"])
             text.append(f"{curve}\n", self._inks[ink])

@@ -153,7 +153,7 @@ def test_the_same_trouble_of_several_cards_is_said_once() -> None:
         observed("demo-1", tuple(device(i) for i in range(8))),
         NodeDetailed("demo-1", NOW, (), None, tuple(hot)),
     )
-    (concern,) = FleetBoard(desk.fleet, desk.runs).concerns()
+    (concern,) = FleetBoard(desk.fleet, desk.runs, "").concerns()
     assert (concern.place, concern.index, concern.since) == ("demo-1 NPU 2, 5", 2, NOW - 5)
 
 

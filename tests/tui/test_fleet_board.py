@@ -14,7 +14,7 @@ from tui.fleet_board import FleetBoard, Measure
 
 
 def _board(desk: FakeDesk) -> FleetBoard:
-    return FleetBoard(desk.fleet, desk.runs)
+    return FleetBoard(desk.fleet, desk.runs, "npudeck.toml")
 
 
 def test_worst_first_and_well_nodes_fold() -> None:
@@ -50,6 +50,16 @@ def test_a_measure_that_the_tool_does_not_print_is_a_dash() -> None:
     for measure in list(Measure)[1:]:
         (row,) = _board(desk).rows(measure, NOW, 9, False)
         assert row.cells[0].glyph == "–"
+
+
+def test_a_run_of_another_inventory_is_on_none_of_these_nodes() -> None:
+    desk = FakeDesk(fake_desk.small_inventory(1, 1))
+    board = FleetBoard(desk.fleet, desk.runs, "npudeck.toml")
+    desk.apply(observed("demo-1", (device(0),)), fake_desk.created("r1", NOW, nodes=("demo-1",)))
+    assert board.rows(Measure.HEALTH, NOW, 9, False)[0].run == "r1"
+    desk.apply(replace(fake_desk.created("r2", NOW + 1, nodes=("demo-1",)), inventory_path="/other.toml"))
+    assert [run.run_id for run in board.runs_on("demo-1")] == ["r1"]
+    assert board.rows(Measure.HEALTH, NOW, 9, False)[0].run == "r1"
 
 
 def test_counts_agree_with_the_state() -> None:
