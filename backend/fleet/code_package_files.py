@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,7 +62,19 @@ def _checked(name: str, path: Path, left_out: tuple[str, ...]) -> CodePackage:
         raise InputError.because(
             _("{name} is not unpacked").format(name=name), "; ".join(found[:3]), field="source"
         )
+    _refuse_damage(path)
     return CodePackage(name, path, layout, left_out)
+
+
+def _refuse_damage(path: Path) -> None:
+    """Found here, it costs one message; found on the nodes, an upload to each of them."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+        raise _broken(path.name, str(error)) from error
+    if bad is not None:
+        raise _broken(path.name, _("the checksum of {name} is wrong").format(name=bad))
 
 
 def _members(path: Path) -> list[Member]:

@@ -12,6 +12,7 @@ from backend.fleet.code_package import CODE, INSTALL
 from backend.fleet.code_package_files import CodePackage
 from backend.fleet.code_script import CodeThere, Unpacked, look_argv, parse_look, parse_unpacked, unpack_argv
 from backend.fleet.connect_client import ContainerTransport
+from backend.fleet.free_space_client import not_written
 from backend.fleet.login_shell_client import check_commands_run
 from backend.fleet.node_code_files import load_node_code
 from backend.fleet.staging import stage
@@ -45,6 +46,8 @@ async def unpack(
         unpacked = parse_unpacked(done.text())
     except (ValueError, KeyError, TypeError) as error:
         await check_commands_run(transport, node)
+        if "No space left" in done.complaint():
+            raise await not_written(transport, node, archive, done.complaint(), 0) from error
         what = _("the package cannot be unpacked: {why}").format(why=done.complaint())
         raise NodeError(Problem(node.name, Severity.ERROR, what)) from error
     if unpacked.state == "edited":

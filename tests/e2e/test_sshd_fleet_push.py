@@ -412,6 +412,8 @@ def broken(path: Path, kind: str) -> Path:
         with zipfile.ZipFile(path, "w") as archive:
             for name, content in kept.items():
                 archive.writestr(name, content)
+    elif kind == "damaged":
+        path.write_bytes(llm_package().replace(b"VERSION =", b"VERSION !"))
     else:
         path.write_bytes(llm_package())
         with zipfile.ZipFile(path, "a") as archive:
@@ -434,6 +436,7 @@ def broken(path: Path, kind: str) -> Path:
         ("lacks", "dev_pipeline.sh"),
         ("slip", "leads out of the folder"),
         ("link", "is a link"),
+        ("damaged", "the checksum of AscendCloud-LLM/llm_train/AscendSpeed/ascendcloud_patch/patch.py"),
     ],
 )
 def test_what_is_no_package_touches_no_node(
@@ -465,23 +468,36 @@ def settled_size(path: Path) -> int:
     return size if path.stat().st_size == size else 0
 
 
+def push_onto_a_disk_of(size: str, folder: Path, *words: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, the one problem, stderr."""
+    folder.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "small", str(folder)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("no mounts here")
+    argv = [sys.executable, "-m", "backend.cli", "fleet", "push", *words, "--json"]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=False)
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+    [problem] = json.loads(done.stdout)["folders"][0]["problems"]
+    return done.returncode, problem, done.stderr
+
+
 def test_a_full_disk_is_one_message(fleet: SshdFleet, tmp_path: Path) -> None:
     """Each of the blocks under way is refused on its own."""
     shared = fleet.folder / "shared"
-    shared.mkdir(exist_ok=True)
     (tmp_path / "big").write_bytes(bytes(16 << 20))
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "full", str(shared)], check=False)
-    if mounted.returncode:
-        pytest.skip("no mounts here")
-    try:
-        push = [sys.executable, "-m", "backend.cli", "fleet", "push", "data", str(tmp_path / "big"), "--json"]
-        done = subprocess.run(push, capture_output=True, text=True, cwd=ROOT, check=False)
-    finally:
-        subprocess.run(["umount", str(shared)], check=True)
-    assert done.returncode == 4
-    [problem] = json.loads(done.stdout)["folders"][0]["problems"]
-    assert re.match(
-        rf"the disk of n\d+ at {shared}/training_data is full: 0\.0 MB are free, ", problem["what"]
-    )
+    code, problem, err = push_onto_a_disk_of("4m", shared, "data", str(tmp_path / "big"))
+    assert code == 4
+    words = rf"the disk of n\d+ at {shared}/training_data is full: 0\.0 MB are free, "
+    assert re.match(words, problem["what"])
     assert "make room there" in problem["fix"]
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in err
+
+
+def test_a_disk_that_fills_while_unpacking(fleet: SshdFleet, tmp_path: Path) -> None:
+    (tmp_path / "p.zip").write_bytes(llm_package(llm_train__big="0" * 3_000_000))
+    words = ["code", str(tmp_path / "p.zip"), "--nodes", "n01"]
+    code, problem, _err = push_onto_a_disk_of("4m", work(fleet, 0), *words)
+    assert (code, problem["what"][:20]) == (4, "the disk of n01 at /")
+    assert "make room there" in problem["fix"]

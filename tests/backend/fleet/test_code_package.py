@@ -27,6 +27,11 @@ def test_a_package_wherever_it_begins(prefix: str) -> None:
     assert (layout.prefix, layout.families, layout.missing) == (prefix, ("llama2", "qwen1.5"), ())
 
 
+def test_of_two_places_the_whole_one_counts() -> None:
+    layout = layout_of([*(f"whole/{name}" for name in CODE), "b/llm_train/AscendSpeed/scripts/install.sh"])
+    assert (layout.prefix, layout.missing) == ("whole/", ())
+
+
 def test_what_is_missing_is_named() -> None:
     assert layout_of(CODE[1:]).missing == ("llm_train/AscendSpeed/ascendcloud_patch/",)
     assert len(layout_of([]).missing) == 4
@@ -49,6 +54,11 @@ def test_the_package_inside() -> None:
         Member("a", 1, 0o120777),
         Member("a", 1, 0o020666),
         Member("a", 1 << 40),
+        Member(".npudeck/leases/all", 1),
+        Member("a/.npudeck-code.json", 1),
+        Member("a/" + "é" * 128, 1),
+        Member("fine", 1),
+        Member("fine/x", 1),
     ],
 )
 def test_what_must_not_be_unpacked(member: Member) -> None:
