@@ -9,6 +9,8 @@ from backend.probes.screen_text import has_places, pages_of
 
 # colours and cursor moves, titles of windows, controls
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]{0,200}\x07|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# before a row or a border
+_HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,252}): ?(?=[|+])")
 LONGEST_LINE = 4096
 LONGEST_TEXT = 4 << 20  # characters; what comes after them is not read
 
@@ -44,8 +46,33 @@ def clean_lines(text: str) -> list[str]:
     text = text[:LONGEST_TEXT]
     if has_places(text):
         text = pages_of(text, LONGEST_TEXT)
-    lines = re.split(r"[\r\n]+", text)
+    lines = _apart(_unwrapped(re.split(r"[\r\n]+", text)))
     return [_CONTROL.sub("", line).rstrip() for line in lines if len(line) <= LONGEST_LINE]
+
+
+def _unwrapped(lines: list[str]) -> list[str]:
+    """Rows that a narrow terminal has broken, whole again: all of their first parts are equally long."""
+    width = max(map(len, lines), default=0)
+    whole: list[str] = []
+    last = ""
+    for line in lines:
+        broken = whole and len(last) == width and whole[-1].startswith("|") and not last.endswith("|")
+        if broken and len(whole[-1]) <= LONGEST_LINE and not line.startswith(("|", "+")):
+            whole[-1] += line
+        else:
+            whole.append(line)
+        last = line
+    return whole
+
+
+def _apart(lines: list[str]) -> list[str]:
+    """What pdsh or clush printed of several nodes at a time, `n01: …`, one node after the other."""
+    hosts = [match.group(1) if (match := _HOST.match(line)) else "" for line in lines]
+    places = {host: place for place, host in enumerate(dict.fromkeys(filter(None, hosts)), 1)}
+    if len(places) < 2:
+        return lines
+    ordered = sorted(range(len(lines)), key=lambda index: places.get(hosts[index], 0))
+    return [lines[index] for index in ordered]
 
 
 def is_separator(line: str) -> bool:

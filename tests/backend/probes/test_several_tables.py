@@ -100,6 +100,30 @@ def test_no_chip_is_there_twice_and_none_is_well_that_no_table_calls_well(
         assert device.health != Health.OK or "OK" in said
 
 
+def test_what_pdsh_mixes_is_not_put_together() -> None:
+    """Two nodes line by line: the first row of one card must not meet the second row of another."""
+    mixed = "".join(
+        f"n01: {first}\n10.0.0.2: {second}\n"
+        for first, second in zip(
+            table("OK", "OK").splitlines(), table("OK", "Alarm", version="25.0").splitlines(), strict=True
+        )
+    )
+    info = parse(mixed)
+    assert (info.tables, info.tool_version) == (2, "25.0")
+    assert [device.health for device in info.devices] == ["OK", "Alarm"]
+
+
+@pytest.mark.parametrize("width", [30, 25, 17, 12])
+def test_rows_that_a_narrow_terminal_broke_are_whole_again(width: int) -> None:
+    rows = [
+        "| 0     910B3               | OK            | 97.5        41                0    / 0             |",
+        "| 0                         | 0000:C1:00.0  | 7           0    / 0          3316 / 65536         |",
+    ]
+    broken = "\n".join(row[start : start + width] for row in rows for start in range(0, len(row), width))
+    [device] = parse(broken).devices
+    assert (device.temp_c, device.aicore_pct, device.hbm_used_mb, device.hbm_total_mb) == (41, 7, 3316, 65536)
+
+
 def test_a_repeated_mapping_or_list_is_there_once() -> None:
     mapping = "NPU ID  Chip ID  Chip Logic ID  Chip Name\n4  0  0  910B3\n5  0  1  910B3\n"
     answer = read_mapping((mapping + mapping).splitlines())
