@@ -19,6 +19,9 @@ from backend.translation import _, ngettext
 # npudeck's own choice: ordinary regulation stays within it
 LEAST_CLOCK_SHARE = 0.95
 FULL_LANES = 4
+# MindCluster's knowledge base: above it a chip raises 80E00209; 80E0020B is the fatal temperature
+HOT_HBM_C = 95
+_HBM_HEAT_CODES = ("80E00209", "80E0020B")
 
 
 def judge_device(
@@ -37,6 +40,7 @@ def judge_device(
     findings = Findings(circumstances, reading.npu_id, reading.chip_id)
     judge_health(findings, reading, details)
     _judge_heat(findings, reading)
+    _judge_hbm_heat(findings, details)
     judge_hbm_size(findings, reading, details, peers_hbm_mb)
     if details is not None:
         _judge_silence(findings, details)
@@ -92,6 +96,21 @@ def _judge_heat(findings: Findings, reading: DeviceReading) -> None:
         level,
         _("the chip is at {temp} °C").format(temp=temp),
         _("{limit} °C or more").format(limit=limit),
+        _("check fans, air flow and the room's temperature"),
+    )
+
+
+def _judge_hbm_heat(findings: Findings, details: DeviceDetails | None) -> None:
+    temp = details.hbm_temp_c if details else None
+    codes = (details.codes if details else None) or ()
+    # where the chip says it itself, with a code, nothing is said twice
+    if temp is None or temp <= HOT_HBM_C or any(code in codes for code in _HBM_HEAT_CODES):
+        return
+    findings.add(
+        "hbm_heat",
+        Level.WARNING,
+        _("the HBM is at {temp} °C").format(temp=temp),
+        _("its own alarm comes above {limit} °C").format(limit=HOT_HBM_C),
         _("check fans, air flow and the room's temperature"),
     )
 

@@ -99,6 +99,20 @@ def test_heat() -> None:
 
 
 @pytest.mark.parametrize(
+    ("temp", "codes", "rules"),
+    [
+        (95, (), []),
+        (96, (), ["hbm_heat"]),
+        (96, ("80E00209",), ["fault_code"]),
+        (110, ("80E0020B",), ["fault_code"]),
+        (None, (), []),
+    ],
+)
+def test_heat_of_the_memory(temp: int | None, codes: tuple[str, ...], rules: list[str]) -> None:
+    assert [one.rule for one in judged(details=replace(FINE, hbm_temp_c=temp, codes=codes))] == rules
+
+
+@pytest.mark.parametrize(
     ("name", "total", "capacity", "peers", "rules"),
     [
         ("910B3", 65536, 65536, None, []),
