@@ -16,7 +16,7 @@ from backend.cli.report_output import print_report
 from backend.engines.container import ContainerRun
 from backend.fleet.connect_client import ContainerTransport
 from backend.fleet.fan_out import fan_out
-from backend.fleet.leases import holder_of
+from backend.fleet.leases import BY_HAND, holder_of
 from backend.fleet.node_sets import folded
 from backend.fleet.ssh_client import SshTransport
 from backend.inventory import Container, Inventory, Node
@@ -178,15 +178,23 @@ class _Fleet:
 
     async def _refuse_if_held(self, node: Node) -> None:
         holder = await holder_of(self._inside, node, self._container.name)
-        if holder is not None:
+        if holder is None:
+            return
+        if holder.run_key.startswith(f"{BY_HAND}-"):
             raise ConflictError.because(
-                _("run {run} of {actor} holds {node}").format(
-                    run=holder.run_key, actor=holder.actor, node=node.name
-                ),
-                _("stopping the container would end it"),
-                _("`npudeck stop` ends a run in good order; --force stops the container all the same"),
+                _("{actor} holds {node} by hand").format(actor=holder.actor, node=node.name),
+                holder.why or _("what is done there by hand would end"),
+                _("ask them, or give back what is yours; --force stops the container all the same"),
                 field=node.name,
             )
+        raise ConflictError.because(
+            _("run {run} of {actor} holds {node}").format(
+                run=holder.run_key, actor=holder.actor, node=node.name
+            ),
+            _("stopping the container would end it"),
+            _("`npudeck stop` ends a run in good order; --force stops the container all the same"),
+            field=node.name,
+        )
 
 
 def _show(commands: Mapping[str, tuple[str, ...]]) -> None:

@@ -130,6 +130,8 @@ def judge_container(state: DockerState, run: ContainerRun) -> Verdict:
 def container_faults(found: FoundContainer, state: DockerState, run: ContainerRun) -> list[str]:
     """In words, what of a container is not as the inventory and the recipe want it."""
     faults = []
+    if found.paused:
+        faults.append(_("it is paused: docker unpause {name}").format(name=found.name))
     if state.image and found.image != state.image:
         faults.append(
             _("it is of another image ({id})").format(id=short(found.image.removeprefix("sha256:"), 12))

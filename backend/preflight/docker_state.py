@@ -14,6 +14,7 @@ from backend.preflight.item import lines_after, script, short
 
 _FORMAT = (
     '{"name":{{json .Name}},"id":{{json .Id}},"image":{{json .Image}},"running":{{json .State.Running}},'
+    '"paused":{{json .State.Paused}},'
     '"devices":{{json .HostConfig.Devices}},"privileged":{{json .HostConfig.Privileged}},'
     '"mounts":{{json .Mounts}},"shm":{{json .HostConfig.ShmSize}},"network":{{json .HostConfig.NetworkMode}},'
     '"environment":{{json .Config.Env}}}'
@@ -59,6 +60,7 @@ class FoundContainer:
     shm_bytes: int
     network: str
     closed: frozenset[str] = frozenset()
+    paused: bool = False  # it runs, and nothing in it moves
 
     def binds(self, npu: int) -> bool:
         return self.npus is None or npu in self.npus
@@ -158,6 +160,7 @@ def _container(said: dict[str, Any]) -> FoundContainer:
         shm_bytes=int(said["shm"] or 0),
         network=short(str(said["network"]), 40),
         closed=frozenset(str(one["Destination"]) for one in said["mounts"] or () if one.get("RW") is False),
+        paused=said.get("paused") is True,
     )
 
 

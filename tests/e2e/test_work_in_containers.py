@@ -341,3 +341,27 @@ def test_only_what_will_be_done_is_shown(
     assert shown("stop", "m1") == []
     assert shown(*words) == commands
     assert shown(*words) == []
+
+
+def test_a_container_that_is_paused_is_not_well(machines: Machines, ask: Ask) -> None:
+    first = machines.all[0]
+    first.run("docker pause trainer")
+    try:
+        code, shown = ask("containers", "status", "m1")
+        leases_code, leases_said = ask("fleet", "leases", "m1")
+    finally:
+        first.run("docker unpause trainer")
+    assert (code, shown["nodes"][0]["faults"]) == (1, ["it is paused: docker unpause trainer"])
+    assert leases_code == 4
+    assert "is paused" in leases_said["nodes"][0]["problems"][0]["what"]
+
+
+def test_why_a_container_is_not_stopped(
+    machines: Machines, ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask("fleet", "hold", "m1", "--as", "ann", "--reason", "soldering")[0] == 0
+    capsys.readouterr()
+    assert main(["containers", "stop", "m1"]) == 6
+    out = capsys.readouterr().out
+    assert "holds m1 by hand: soldering" in out
+    assert "m1: ask them, or give back what is yours; --force stops the container all the same" in out
