@@ -12,6 +12,7 @@ from backend.translation import _
 
 # kind -> folder below the shared directory, and whether a source is a folder that keeps its name
 KINDS = {"data": "training_data", "model": "models", "tokenizer": "tokenizers"}
+GOES_ON = _("the same command again goes on where this one was")
 
 
 def register(commands: Commands) -> None:
@@ -72,11 +73,16 @@ def _push(arguments: argparse.Namespace) -> int:
     """Exit code 4: a node did not get it; 6: files edited there are kept."""
     import asyncio
 
+    from backend.cli.diagnostics import say
     from backend.cli.fleet_push_run import push_code, push_data
 
     _refuse_nonsense(arguments)
     work = push_code if arguments.kind == "code" else push_data
-    return asyncio.run(work(arguments))
+    try:
+        return asyncio.run(work(arguments))
+    except KeyboardInterrupt:
+        say(GOES_ON)
+        raise
 
 
 def _refuse_nonsense(arguments: argparse.Namespace) -> None:

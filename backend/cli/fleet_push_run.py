@@ -13,7 +13,7 @@ from typing import Any
 from backend.cli import number_words as words
 from backend.cli.diagnostics import say, say_problem
 from backend.cli.equal_problems import together
-from backend.cli.fleet_push import KINDS
+from backend.cli.fleet_push import GOES_ON, KINDS
 from backend.cli.fleet_selection import chosen_names, nodes_of, open_fleet
 from backend.cli.job_display import Display, display
 from backend.cli.job_pace import Mark, Pace
@@ -252,14 +252,15 @@ def _print(
             shared=shared,
         )
         if "unpacked" in said:
-            text += _("; {written} files unpacked").format(written=said["written"])
+            unpacked = ngettext("; {n} file unpacked", "; {n} files unpacked", said["written"])
+            text += unpacked.format(n=said["written"])
         if "installed" in said:
             text += _("; installed") if said["installed"] == "now" else _("; installed before")
         print_line(text)
     for problem in together(problems):
         say_problem(problem)
     if problems and any(part.problems and not _kept(part) for part in pushed):
-        say(_("the same command again goes on where this one was"))
+        say(GOES_ON)
 
 
 def _kept(part: Pushed) -> bool:

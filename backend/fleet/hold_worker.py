@@ -126,5 +126,10 @@ def _unknown(node: Node, error: NodeUnreachableError, others: Sequence[Lease]) -
 
 def names_of(leases: Sequence[Lease]) -> str:
     """Whose they are: `run r7-3f2a91 of ann@gate`, each once."""
-    words = (_("run {run} of {actor}").format(run=lease.run_key, actor=lease.actor) for lease in leases)
+    words = (
+        _("nobody known (a lease that cannot be read)")
+        if lease.state == "broken"
+        else _("run {run} of {actor}").format(run=lease.run_key, actor=lease.actor)
+        for lease in leases
+    )
     return ", ".join(dict.fromkeys(words))

@@ -60,6 +60,8 @@ def _walk(path: Path, name: str, above: frozenset[tuple[int, int]] = frozenset()
             return
         if not path.is_dir():
             what = _("{path} is neither a file nor a folder") if path.exists() else _("there is no {path}")
+            if path.is_symlink() and not path.exists():
+                what = _("{path} is a link to what is not there")
             raise InputError.because(what.format(path=path), field="source")
         folder = path.stat()
         here = (folder.st_dev, folder.st_ino)

@@ -384,6 +384,7 @@ def test_an_interrupted_push_says_that_the_installation_goes_on(fleet: SshdFleet
     err = process.communicate(timeout=30)[1]
     assert process.returncode == 130
     assert "n01: the installation goes on; the same command joins it" in err
+    assert err.splitlines()[-2:] == ["the same command again goes on where this one was", "interrupted"]
     assert sleeps()
     # the way that it names is the way
     ending = err.split("joins it, npudeck ")[1].split(" ends it")[0]

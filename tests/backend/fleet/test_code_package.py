@@ -116,6 +116,10 @@ def test_an_upload_is_planned(tmp_path: Path) -> None:
         "models/x/a",
         "models/x/refs",
     ]
+    (tmp_path / "m" / "gone").symlink_to("/nowhere")
+    with pytest.raises(InputError, match="gone is a link to what is not there"):
+        plan_upload([str(tmp_path / "m")])
+    (tmp_path / "m" / "gone").unlink()
     (tmp_path / "m" / "loop").symlink_to(tmp_path / "m")
     with pytest.raises(InputError):
         plan_upload([str(tmp_path / "m")])
