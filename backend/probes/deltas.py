@@ -78,3 +78,12 @@ def flaps(changes: Iterable[LinkChange], since: float, now: float) -> tuple[Outa
     return tuple(
         one for one in outages(changes, since) if one.down_at >= since and one.lasted_s(now) > FLAP_S
     )
+
+
+def falls_within(changes: Iterable[LinkChange], seconds: float, now: float) -> dict[str, tuple[float, ...]]:
+    """When the link of each port went down within the last `seconds`, oldest first."""
+    falls: dict[str, list[float]] = {}
+    for change in changes:
+        if not change.up and now - seconds < change.at <= now:
+            falls.setdefault(change.port, []).append(change.at)
+    return {port: tuple(sorted(times)) for port, times in falls.items()}

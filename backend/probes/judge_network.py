@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from backend.events import DeviceDetails, Level, Optics
 from backend.probes.circumstances import Findings
-from backend.probes.deltas import FLAP_S, Outage, flaps
+from backend.probes.code_history import DAY_S
+from backend.probes.deltas import FLAP_S, Outage, falls_within, flaps
 from backend.translation import _, ngettext
 
 # hccn_tool's words (hicann/driver). MindCluster flags only Socket failed, Receive timeout, Unreachable and
@@ -15,6 +16,8 @@ from backend.translation import _, ngettext
 FINE_NET_HEALTH = frozenset({"Success", "Init"})
 # MindCluster's diagnosis toolkit takes this as an example of a low signal-to-noise ratio
 LEAST_SNR_DB = 12.0
+# MindCluster's faultCustomization.json for 81078603, a link that goes down
+MOST_FALLS = 5
 
 
 def judge_network(findings: Findings, details: DeviceDetails) -> None:
@@ -55,6 +58,9 @@ def _judge_link(findings: Findings, details: DeviceDetails) -> None:
             ended.setdefault(outage.port, []).append(outage)
     for port, outages in ended.items():
         _add_flaps(findings, details, port, outages)
+    for port, falls in falls_within(details.changes, DAY_S, circumstances.at).items():
+        if port not in ended and len(falls) >= MOST_FALLS:
+            _add_falls(findings, details, port, falls)
 
 
 def _add_flaps(findings: Findings, details: DeviceDetails, port: str, outages: list[Outage]) -> None:
@@ -86,6 +92,20 @@ def _why_cut_off(details: DeviceDetails) -> str:
     if details.net_health is None or details.net_health in FINE_NET_HEALTH:
         return why
     return f"{why}; " + _("network health: {word}").format(word=details.net_health)
+
+
+def _add_falls(findings: Findings, details: DeviceDetails, port: str, falls: tuple[float, ...]) -> None:
+    """Short ones, each of which a job outlives."""
+    findings.add(
+        "link_flap",
+        Level.WARNING,
+        (_("port {port}: ").format(port=port) if port else "")
+        + _("the link went down {n} times within a day").format(n=len(falls)),
+        _("MindCluster takes an NPU out of use from {n} times on").format(n=MOST_FALLS),
+        _at_the_cable(details),
+        since=falls[0],
+        code=port,
+    )
 
 
 def _at_the_cable(details: DeviceDetails) -> str:

@@ -327,6 +327,29 @@ def test_flaps_since_the_job_began() -> None:
     assert judged(details=replace(FINE, changes=changes), now=replace(NOW, since=None)) == []
 
 
+def test_short_falls_of_a_link_count_together() -> None:
+    at = 200_000.0
+    falls = [LinkChange(at - 90_000, False, "0/4"), LinkChange(at - 89_995, True, "0/4")]
+    for count in range(5):
+        found = judged(
+            details=replace(FINE, changes=tuple(falls)), now=replace(NOW, at=at, since=at - 86_400)
+        )
+        assert found == []
+        began = at - 50_000 + 100 * count
+        falls += [LinkChange(began, False, "0/4"), LinkChange(began + 5, True, "0/4")]
+    [finding] = judged(
+        details=replace(FINE, changes=tuple(falls)), now=replace(NOW, at=at, since=at - 86_400)
+    )
+    assert (finding.rule, finding.since) == ("link_flap", at - 50_000)
+    assert finding.what == "port 0/4: the link went down 5 times within a day"
+    # a long one among them says more
+    falls += [LinkChange(at - 900, False, "0/4"), LinkChange(at - 800, True, "0/4")]
+    [finding] = judged(
+        details=replace(FINE, changes=tuple(falls)), now=replace(NOW, at=at, since=at - 86_400)
+    )
+    assert finding.what == "port 0/4: the link was down for 100 s"
+
+
 @pytest.mark.parametrize(
     ("optics", "rules"),
     [
