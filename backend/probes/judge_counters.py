@@ -44,7 +44,7 @@ def judge_counters(findings: Findings, details: DeviceDetails) -> None:
                 Level.WARNING,
                 f"{title}: {_listed(grown)}",
                 _span(findings, kind),
-                _("watch it; errors that go on growing are a fault of the hardware"),
+                _("look again in an hour: errors that go on growing are a fault of the hardware"),
             )
     _judge_single_bits(findings, details)
     _judge_packets(findings, details)

@@ -91,12 +91,13 @@ def _judge_heat(findings: Findings, reading: DeviceReading) -> None:
     if temp is None or temp < HOT_C:
         return
     limit, level = (TOO_HOT_C, Level.ALARM) if temp >= TOO_HOT_C else (HOT_C, Level.WARNING)
+    cool = _("check fans, air flow and the room's temperature")
     findings.add(
         "heat",
         level,
         _("the chip is at {temp} °C").format(temp=temp),
         _("{limit} °C or more").format(limit=limit),
-        _("check fans, air flow and the room's temperature"),
+        cool if level is Level.WARNING else _("end the job at a checkpoint; {cool}").format(cool=cool),
     )
 
 
@@ -123,7 +124,7 @@ def _judge_silence(findings: Findings, details: DeviceDetails) -> None:
             Level.UNKNOWN,
             _("no answer about: {kinds}").format(kinds=kinds),
             "; ".join(list(dict.fromkeys(details.failed.values()))[:3]),
-            _("look at dmesg; a chip that hangs answers some questions and not others"),
+            _("look at dmesg on the node; a chip that hangs answers some questions and not others"),
         )
 
 

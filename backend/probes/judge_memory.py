@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 from backend.events import DeviceDetails, DeviceReading, Level
 from backend.probes.circumstances import Findings
+from backend.probes.judge_fault_codes import OUT_OF_USE
 from backend.translation import _, ngettext
 
 # MindCluster's fault diagnosis: less than this of the rated size is a fault
@@ -64,7 +67,7 @@ def judge_ecc(findings: Findings, ecc: dict[str, int], codes: tuple[str, ...]) -
         ecc.get("HBM Double Bit Next-Isolated Pages Count", 0), ecc.get("HBM Pending Retire Page Count", 0)
     )
     if rows >= TOO_MANY_ROWS and _TOO_MANY_CODE not in codes:
-        _rows(findings, Level.CRITICAL, rows, TOO_MANY_ROWS, _("take it out of use; have the HBM replaced"))
+        _rows(findings, Level.CRITICAL, rows, TOO_MANY_ROWS, _out_of_use(findings))
     elif MANY_ROWS <= rows < TOO_MANY_ROWS and not {_MANY_CODE, _TOO_MANY_CODE} & set(codes):
         _rows(findings, Level.WARNING, rows, MANY_ROWS, _("start the job again; then reset the NPU"))
     if errors > 0 and rows < TOO_MANY_ROWS and _TOO_MANY_CODE not in codes:
@@ -89,6 +92,10 @@ def judge_ecc(findings: Findings, ecc: dict[str, int], codes: tuple[str, ...]) -
             _("until then jobs may meet its double-bit errors"),
             _("reset the NPU when no job uses it"),
         )
+
+
+def _out_of_use(findings: Findings) -> str:
+    return OUT_OF_USE.format(node=shlex.quote(findings.circumstances.node))
 
 
 def _rows(findings: Findings, level: Level, rows: int, limit: int, fix: str) -> None:

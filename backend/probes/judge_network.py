@@ -122,7 +122,9 @@ def _judge_net_health(findings: Findings, word: str) -> None:
         "net_health",
         Level.WARNING if known else Level.UNKNOWN,
         _("network health: {word}").format(word=word),
-        _("the NPU does not reach the address that it is told to watch") if known else "",
+        _("the NPU does not reach the address that it is told to watch")
+        if known
+        else _("hccn_tool cannot tell"),
         _("check the link, the gateway and the netdetect address"),
     )
 
