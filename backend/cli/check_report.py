@@ -20,6 +20,8 @@ from backend.translation import _, ngettext
 
 _SHOWN = (Status.WRONG, Status.UNKNOWN, Status.WARNING, Status.SKIPPED, Status.OK)
 _WIDTH = 100
+_FEW = 4
+Group = tuple[str, Status, tuple[str, ...], Finding]
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
@@ -75,11 +77,7 @@ def lines_of(
 ) -> Iterator[str]:
     """A table of items and states, then what to do, the worst first."""
     groups = grouped(findings)
-    rows = [(_("ITEM"), _("STATE"), _("NODES"), _("FOUND"))]
-    rows += [
-        (item, status.value, folded(nodes) or "-", visible(_cut(found.found)))
-        for item, status, nodes, found in groups
-    ]
+    rows = [(_("ITEM"), _("STATE"), _("NODES"), _("FOUND")), *_rows(groups)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -95,6 +93,8 @@ def lines_of(
     yield _summary(setting, findings, took_s)
     if repairs and not fixing and any(repair.safe for repair in repairs.values()):
         yield _("npudeck check --fix would run the commands that are marked so")
+    if fixing and not done and not any(repair.safe for repair in repairs.values()):
+        yield _("there is nothing that --fix would do about it")
     if done:
         made = sum(each.ok for each in done)
         yield ngettext("{made} of {n} command done", "{made} of {n} commands done", len(done)).format(
@@ -102,7 +102,22 @@ def lines_of(
         )
 
 
-def grouped(findings: Sequence[Finding]) -> list[tuple[str, Status, tuple[str, ...], Finding]]:
+def _rows(groups: Sequence[Group]) -> Iterator[tuple[str, str, str, str]]:
+    """What was left out on the same nodes for the same reason is one row at the end."""
+    left_out: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for item, status, nodes, found in groups:
+        if status is Status.SKIPPED:
+            left_out.setdefault((nodes, found.found), []).append(item)
+    for item, status, nodes, found in groups:
+        if len(left_out.get((nodes, found.found), ())) < _FEW or status is not Status.SKIPPED:
+            yield item, status.value, folded(nodes) or "-", visible(_cut(found.found))
+    for (nodes, why), items in left_out.items():
+        if len(items) >= _FEW:
+            words = _("{n} items").format(n=len(items))
+            yield words, Status.SKIPPED.value, folded(nodes) or "-", visible(_cut(why))
+
+
+def grouped(findings: Sequence[Finding]) -> list[Group]:
     """Item, state, nodes and a finding that stands for all of them; what is well is one row."""
     groups: dict[tuple[str, str, str, str], list[Finding]] = {}
     for found in findings:
@@ -118,7 +133,11 @@ def grouped(findings: Sequence[Finding]) -> list[tuple[str, Status, tuple[str, .
 def _for_all(group: Sequence[Finding]) -> Finding:
     """The figures of one node are said of that node alone."""
     first = group[0]
-    return replace(first, found=first.alike) if len(group) > 1 and first.alike else first
+    if len(group) > 1 and first.alike:
+        return replace(first, found=first.alike)
+    if len({found.found for found in group}) > 1:
+        return replace(first, found=f"{first.found} ({first.node})")
+    return first
 
 
 def _command(found: Finding) -> str:

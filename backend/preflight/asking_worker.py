@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from backend.fleet.capture_client import Captured, capture
@@ -81,7 +81,7 @@ class Asking:
             not_asked(item, node.name, words, Status.UNKNOWN) if task in late else task.result()
             for item, task in zip(others, tasks, strict=True)
         ]
-        return [found, *self._without_container(node, others, findings)]
+        return [found, *_said_once(others, self._without_container(node, others, findings))]
 
     async def _end(self, node: Node, tasks: Iterable[asyncio.Task[Finding]]) -> None:
         begun = [*tasks, *(answer for key, answer in self._answers.items() if key[0] == node.name)]
@@ -129,6 +129,20 @@ class Asking:
         ]
 
 
+def _said_once(items: Sequence[Item], findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Of items that share an answer the first says what is wrong with it, the others where that stands."""
+    said: dict[tuple[Place, tuple[str, ...], str], str] = {}
+    for item, found in zip(items, findings, strict=True):
+        if found.status not in (Status.WRONG, Status.UNKNOWN):
+            yield found
+            continue
+        first = said.setdefault((item.place, item.argv, found.found), item.name)
+        if first == item.name:
+            yield found
+        else:
+            yield not_asked(item, found.node, _("see {item}").format(item=first))
+
+
 def is_down(container: Finding) -> bool:
     """Whether what was found of the container means that nothing can run in it."""
     return container.status is Status.SKIPPED or container.value == DOWN
@@ -159,7 +173,12 @@ def _completed(node: Node, found: Captured, timeout_s: float) -> Completed:
 
 
 def _unanswered(item: Item, node: Node, error: NodeError) -> Finding:
-    verdict = unknown(_words(error), error.problems[0].fix)
+    fix = error.problems[0].fix
+    if item.name == SSH and not fix:
+        fix = _("see whether it is on, and whether `ssh` to its host logs in from here")
+    words = _words(error)
+    # many that are off are one row
+    verdict = replace(unknown(words, fix), alike=words.replace(node.host, "HOST"))
     return finding_of(item, node.name, verdict)
 
 

@@ -18,6 +18,7 @@ from backend.preflight.item import (
     wrong,
 )
 from backend.preflight.setting import Setting
+from backend.preflight.size_words import size_words
 from backend.translation import _
 
 # logs, the code, the job's own files
@@ -48,7 +49,7 @@ def _item(name: str, place: Place, directory: str, least: int, why: str) -> Item
         sizes = _sizes(done)
         if sizes is None:
             return unknown(short(done.complaint()))
-        found = _("{free} free of {size}").format(free=_gb(sizes[1]), size=_gb(sizes[0]))
+        found = _("{free} free of {size}").format(free=size_words(sizes[1]), size=size_words(sizes[0]))
         if sizes[1] >= least:
             return well(found)
         if name == "work_disk":
@@ -56,7 +57,7 @@ def _item(name: str, place: Place, directory: str, least: int, why: str) -> Item
         fix = _("make room, keep fewer checkpoints (keep_last), or save elsewhere (checkpoint_directory)")
         return wrong(found, fix)
 
-    needed = _("{size} free in {path}{why}").format(size=_gb(least), path=directory, why=why)
+    needed = _("{size} free in {path}{why}").format(size=size_words(least), path=directory, why=why)
     return Item(name, needed, script(_FREE, directory), judge, place)
 
 
@@ -89,7 +90,3 @@ def _sizes(done: Completed) -> tuple[int, int] | None:
         if len(parts) == 2 and all(part.isascii() and part.isdecimal() and len(part) < 19 for part in parts):
             return int(parts[0]) << 10, int(parts[1]) << 10
     return None
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB" if size < 10**11 else f"{size / 1e9:,.0f} GB"

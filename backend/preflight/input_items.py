@@ -13,8 +13,9 @@ from typing import Any
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.item import Item, Place, Verdict, lines_after, short, unknown, warning, well, wrong
+from backend.preflight.size_words import size_words
 from backend.recipes.fields import Recipe
-from backend.translation import _
+from backend.translation import _, ngettext
 
 MARK = "npudeck-input "
 # for `python -c`, with paths as arguments; for every Python from 3.6 on; a link that leads nowhere is absent
@@ -96,8 +97,8 @@ def read_inputs(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def fault_of(said: dict[str, Any], path: str) -> str:
-    """What is wrong with a path whatever it is needed for; "" when nothing is."""
+def fault_of(said: dict[str, Any], path: str, *, shards: bool = True) -> str:
+    """What is wrong with a path whatever it is needed for, "" when nothing is. `shards`: are they read?"""
     kind = said.get("kind")
     if kind == "absent":
         return _("{path} is not there").format(path=path)
@@ -105,6 +106,8 @@ def fault_of(said: dict[str, Any], path: str) -> str:
         return _("{path} cannot be read").format(path=path)
     if kind == "broken":
         return short(_("{path} cannot be understood: {why}").format(path=path, why=said.get("why", "")))
+    if not shards:
+        return ""
     for key, words in (("missing", _("{path} lacks {names}")), ("cut", _("{path}: cut short: {names}"))):
         if listed := _texts(said.get(key)):
             return short(words.format(path=path, names=", ".join(listed[:8])))
@@ -117,11 +120,14 @@ def is_out_of_reach(said: dict[str, Any]) -> bool:
 
 
 def _item(name: str, node: Node, place: Place, path: str, needed: str, judge: JudgePath) -> Item:
+    # a folder may serve a tokenizer while its weights are cut short: that is said of the weights
+    shards = judge not in (_judge_tokenizer, _judge_config)
+
     def judged(done: Completed) -> Verdict:
         said = read_inputs(done.text())
         if len(said) != 1 or not said[0]:
             return unknown(short(done.complaint()))
-        if fault := fault_of(said[0], path):
+        if fault := fault_of(said[0], path, shards=shards):
             return wrong(fault, _("bring it there, or correct the path in the recipe"))
         return judge(said[0], path)
 
@@ -161,7 +167,9 @@ def _judge_weights(said: dict[str, Any], path: str) -> Verdict:
     shards, size = said.get("shards"), said.get("bytes")
     if not isinstance(shards, int) or not isinstance(size, int) or not 0 < size < 1 << 63 or shards < 1:
         return wrong(_("{path} has no weights").format(path=path), _("bring the shards there"))
-    return well(_("{count} files, {size:.1f} GB").format(count=shards, size=size / 1e9))
+    return well(
+        ngettext("{n} file, {size}", "{n} files, {size}", shards).format(n=shards, size=size_words(size))
+    )
 
 
 def _no_config(said: dict[str, Any], path: str) -> Verdict | None:

@@ -23,7 +23,10 @@ _CLOCK_MARK = "npudeck-clock "
 
 # words: path, marker. The marker lies there for seconds, and whatever happens only its own name is removed
 WRITE_MARKER = 'printf %s "$2" >"$1"'
-READ_MARKER = 'printf "npudeck-marker %s\\n" "$(head -c 100 -- "$1" 2>&1)"'
+READ_MARKER = """
+[ -e "$1" ] || { echo 'npudeck-marker '; exit; }
+printf 'npudeck-marker %s\\n' "$(head -c 100 -- "$1" 2>&1)"
+"""
 DROP_MARKER = 'rm -f -- "$1"'
 CLOCK_ARGV = script('printf "npudeck-clock %s\\n" "$(date +%s.%N)"')
 
@@ -102,9 +105,11 @@ def judge_marker(node: Node, setting: Setting, done: Completed, word: str) -> Fi
     said = lines_after(done.text(), "npudeck-marker ")
     if said and said[0] == word:
         return Finding(SHARED, node.name, Status.OK, _("the marker is there"), needed)
-    found = _("the marker of {first} cannot be read: {why}").format(
-        first=first.name, why=short(said[0] if said else done.complaint(), 100)
-    )
+    found = _("what {first} writes there is not seen").format(first=first.name)
+    if why := said[0] if said else done.complaint():
+        found = _("what {first} writes there cannot be read: {why}").format(
+            first=first.name, why=short(why, 100)
+        )
     fix = _("mount the same file system on all nodes; only rank 0's node prepares data and weights")
     return Finding(SHARED, node.name, Status.WRONG, found, needed, fix)
 

@@ -67,7 +67,7 @@ def _left_over(found: Sequence[_Process]) -> Verdict:
     if first.run:
         fix = _("`npudeck runs list` on the bastion that began run {run}; `npudeck stop` ends it")
         return replace(wrong(words, fix.format(run=first.run)), alike=folding)
-    fix = _("ask the owner; what is left over ends by `kill` there, --json has the whole command")
+    fix = _("ask the owner; if it is left over, end it there by `kill`: --json has each node's own command")
     repair = Repair(("kill", *(one.pid for one in found)), safe=False, as_root=True)
     return replace(wrong(words, fix, repair), alike=folding)
 

@@ -9,6 +9,7 @@ from backend.fleet.transport import Completed
 from backend.preflight.item import Item, Verdict, lines_after, short, unknown, warning, well
 from backend.preflight.python_item import unusable_python
 from backend.preflight.setting import Setting
+from backend.preflight.size_words import size_words
 from backend.translation import _
 
 WRITE_SPEED = "write_speed"
@@ -78,7 +79,7 @@ def write_speed_item(setting: Setting) -> Item:
 def _judge(rate: float, setting: Setting) -> Verdict:
     """`rate`: bytes/s of one node."""
     need, recipe = setting.checkpoints, setting.recipe
-    found = _("{rate} from {node}").format(rate=_bytes(rate) + "/s", node=setting.first.name)
+    found = _("{rate} from {node}").format(rate=size_words(rate) + "/s", node=setting.first.name)
     if need is None or recipe is None:
         return well(found)
     ranks = recipe.tensor_parallel * recipe.pipeline_parallel
@@ -87,7 +88,7 @@ def _judge(rate: float, setting: Setting) -> Verdict:
     words = _("{found}: a checkpoint of {size} takes {time}")
     if writers > 1:
         words = _("{found}: a checkpoint of {size} takes {time} if all {writers} nodes write as fast")
-    found = words.format(found=found, size=_bytes(need.one), time=_time(save_s), writers=writers)
+    found = words.format(found=found, size=size_words(need.one), time=_time(save_s), writers=writers)
     if save_s <= LONGEST_SAVE_S:
         return well(found)
     return warning(
@@ -105,12 +106,6 @@ def _rate(text: str) -> float | str | None:
     except (ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError, RecursionError):
         return None
     return rate if 1.0 <= rate < 1e15 else None
-
-
-def _bytes(size: float) -> str:
-    if size >= 1e9:
-        return f"{size / 1e9:,.1f} GB"
-    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
 def _time(seconds: float) -> str:

@@ -21,6 +21,8 @@ from ready_machines import (
     ready_machines,
 )
 
+from backend.cli.main import main
+
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
@@ -52,6 +54,18 @@ def test_fix_shows_asks_and_puts_right(machines: Machines, check: Check) -> None
         assert (repair["node"], repair["command"], repair["ok"]) == ("m2", ["mkdir", "-p", "--", WORK], True)
     finally:
         second.run(f"mkdir -p {WORK} && mount --bind {second.work} {WORK}")
+
+
+def test_where_nothing_may_be_done_it_is_said(
+    machines: Machines, capsys: pytest.CaptureFixture[str], check: Check
+) -> None:
+    machines.all[1].show_npus(range(7))
+    try:
+        words = ["check", "-i", str(machines.folder / "npudeck.toml"), "--nodes", "m2", "--fix", "--yes"]
+        assert main(words) == 1
+    finally:
+        machines.all[1].show_npus()
+    assert "there is nothing that --fix would do about it" in capsys.readouterr().out.splitlines()
 
 
 def test_fix_takes_back_what_root_unpacked(machines: Machines, check: Check) -> None:

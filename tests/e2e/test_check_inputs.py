@@ -103,6 +103,7 @@ def test_weights_that_were_cut_short_or_lack_a_shard(machines: Machines, check: 
     lacking = check()[1]
     (model / "model.safetensors.index.json").unlink()
     assert said(cut, "weights", "m1") == f"{MODEL}: cut short: model.safetensors"
+    assert set(bad(cut)) == set(bad(lacking)) == {("weights", "m1")}
     assert said(lacking, "weights", "m1") == f"{MODEL} lacks model-2.safetensors"
     assert check()[0] == 0
 

@@ -51,6 +51,9 @@ def test_npus_that_are_missing_or_taken(machines: Machines, check: Check) -> Non
     code, report = check()
     assert said(report, "roce_ip", "m2") == "hccn_tool is not found"
     assert said(report, "npus", "m2") == "npu-smi: not found"
+    # what it keeps from being known is not told again
+    assert {("roce_ip", "m2"), ("npus", "m2")} == set(bad(report))
+    assert said(report, "free_npus", "m2") == said(report, "npu_health", "m2") == "see npus"
     second._furnish()
     assert check()[0] == 0
 
@@ -85,8 +88,10 @@ def test_the_npus_that_are_listed_are_asked_for_their_network(machines: Machines
         assert said(report, "roce_ip", "m2").startswith("10.20.2.2…10.20.2.9")
         machines.all[1].show_npus(range(1, 9))
         report = check()[1]
-        assert said(report, "tls", "m2") == "hccn_tool says nothing of NPU 1: dev 1 is not there"
+        assert said(report, "roce_ip", "m2") == "hccn_tool says nothing of NPU 1: dev 1 is not there"
         assert states(report)["roce_ip", "m2"] == "unknown"
+        # one answer, one cause
+        assert said(report, "tls", "m2") == "see roce_ip"
     finally:
         for machine in machines.all:
             machine._furnish()
@@ -121,5 +126,5 @@ def test_a_card_that_hangs_is_named(machines: Machines, check: Check) -> None:
     finally:
         second._furnish()
     assert code == 1
-    assert bad(report) == {("roce_ip", "m2"): "unknown", ("tls", "m2"): "unknown"}
+    assert bad(report) == {("roce_ip", "m2"): "unknown"}
     assert said(report, "roce_ip", "m2") == "hccn_tool says nothing of NPU 3: no answer within 7 s"

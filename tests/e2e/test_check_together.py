@@ -20,6 +20,8 @@ from ready_machines import (
     states,
 )
 
+from backend.cli.main import main
+
 NOT_REACHED = "the node was not reached"
 
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
@@ -63,6 +65,18 @@ def test_a_machine_that_is_off_is_not_reached(machines: Machines, check: Check) 
     # a script finds an entry wherever it finds one on a good day
     assert set(states(report)) == set(whole)
     assert all(found["needed"] for found in report["findings"])
+
+
+def test_what_was_not_asked_is_one_row_of_the_table(
+    machines: Machines, check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["check", "-i", str(machines.folder / "npudeck.toml"), "--nodes", "m1,m2"]
+    with off(machines.all[1]):
+        assert main(words) == 4
+    lines = capsys.readouterr().out.partition("\n\n")[0].splitlines()
+    rows = [[cell.strip() for cell in line.split("  ") if cell] for line in lines]
+    of_the_second = [row[:3] for row in rows if "m2" in row]
+    assert of_the_second == [["ssh", "unknown", "m2"], ["21 items", "skipped", "m2"]]
 
 
 def test_without_the_first_machine_nothing_that_needs_it_is_left_out(

@@ -76,3 +76,10 @@ def test_other_situations_are_rows_of_their_own() -> None:
     assert [nodes for _item, _status, nodes, _found in rows] == [
         ("n1",), ("n2",), ("n3",), ("n4",), ("n5",), ("n6",),
     ]  # fmt: skip
+
+
+def test_a_figure_of_one_node_is_not_said_of_all() -> None:
+    ((*_row, shown),) = grouped([on("n1", judged()), on("n2", judged("7 root 1 sshd"))])
+    assert shown.found == "none among 1 processes (n1)"
+    ((*_row, shown),) = grouped([on("n1", judged()), on("n2", judged())])
+    assert shown.found == "none among 1 processes"

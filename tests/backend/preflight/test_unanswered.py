@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from backend.cli.check_report import grouped
 from backend.fleet.capture_client import Captured
 from backend.fleet.kept_output import Output
 from backend.fleet.login_shell_client import no_commands
@@ -42,6 +43,26 @@ def test_a_refused_host_key_is_no_login_shell(kind: type[NodeError], monkeypatch
     assert found.status is Status.UNKNOWN
     assert found.found == "the host key is not known: it offers x"
     assert found.fix == "npudeck fleet trust n01"
+
+
+def test_nodes_that_are_off_are_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told of with its own address."""
+
+    async def refused(_transport: object, node: Node, *_words: object, **_more: object) -> Any:
+        raise NodeUnreachableError.because(f"{node.host}:22 cannot be reached", field=node.name)
+
+    monkeypatch.setattr(asking_worker, "capture", refused)
+    nodes = [Node(f"n{number:02}", f"192.0.2.{number}", "a", 8, "/w") for number in range(1, 17)]
+
+    async def ask() -> list[list[Finding]]:
+        asking = Asking(NO_TRANSPORT, SETTING)
+        return [await asking.items(node, [login_item(node)]) for node in nodes]
+
+    findings = [found for (found,) in asyncio.run(ask())]
+    assert findings[4].found == "192.0.2.5:22 cannot be reached"
+    ((item, status, names, shown),) = grouped(findings)
+    assert (item, status, len(names), shown.found) == ("ssh", Status.UNKNOWN, 16, "HOST:22 cannot be reached")
+    assert shown.fix
 
 
 def test_a_shell_that_answers_something_else_runs_no_commands() -> None:

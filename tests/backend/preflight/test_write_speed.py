@@ -78,16 +78,16 @@ def test_where_there_is_no_room_nothing_is_tried() -> None:
     ("rate", "where", "status", "found"),
     [
         (2.5e9, ALONE, Status.OK, "2.5 GB/s from n0"),
-        (1e9, setting(98 * 10**9), Status.OK, "1.0 GB/s from n0: a checkpoint of 98.0 GB takes 98 s"),
-        (80e6, setting(98 * 10**9), Status.WARNING, "80 MB/s from n0: a checkpoint of 98.0 GB takes 20 min"),
+        (1e9, setting(98 * 10**9), Status.OK, "1.0 GB/s from n0: a checkpoint of 98 GB takes 98 s"),
+        (80e6, setting(98 * 10**9), Status.WARNING, "80 MB/s from n0: a checkpoint of 98 GB takes 20 min"),
         (
             1e9,
             setting(980 * 10**9, pipeline_parallel=4),
             Status.OK,
-            "1.0 GB/s from n0: a checkpoint of 980.0 GB takes 4 min if all 4 nodes write as fast",
+            "1.0 GB/s from n0: a checkpoint of 980 GB takes 4 min if all 4 nodes write as fast",
         ),
-        (1e6, setting(98 * 10**9), Status.WARNING, "1 MB/s from n0: a checkpoint of 98.0 GB takes 27.2 h"),
-        (1e9, setting(1000), Status.OK, "1.0 GB/s from n0: a checkpoint of 1 kB takes 1 s"),
+        (1e6, setting(98 * 10**9), Status.WARNING, "1.0 MB/s from n0: a checkpoint of 98 GB takes 27.2 h"),
+        (1e9, setting(1000), Status.OK, "1.0 GB/s from n0: a checkpoint of 1.0 kB takes 1 s"),
     ],
 )
 def test_what_it_means_for_a_recipe(rate: float, where: Setting, status: Status, found: str) -> None:
