@@ -119,21 +119,23 @@ def _judge_address(said: _Said, node: Node, setting: Setting) -> Verdict | None:
 
 
 def _judge_interface(said: _Said, node: Node, setting: Setting) -> Verdict:
-    on = said.on or "?"
     # the native engine names the interface to gloo itself
     by_name = setting.code_of(node) is not None and "GLOO_SOCKET_IFNAME" not in said.named
     if by_name and said.host_means and _is_loopback(said.host_means):
         words = _("{host} means {address} here: gloo would listen there").format(
             host=short(said.host, 60), address=said.host_means[0]
         )
-        return warning(words, _name_it("GLOO_SOCKET_IFNAME", on, setting))
+        return warning(words, _name_it("GLOO_SOCKET_IFNAME", said.on or "INTERFACE", setting))
+    if not said.on:
+        # an IPv6 address: nobody says which of several interfaces HCCL takes then
+        return well(_shown(node, said.means))
     taken = _hccl_takes(said)
     if node.device == "npu" and taken is not None and taken[0] != said.on and taken[1] not in said.means:
         words = _("HCCL would take {name} ({other}), and {address} is on {on}").format(
-            name=short(taken[0], 20), other=short(taken[1], 45), address=_shown(node, said.means), on=on
+            name=short(taken[0], 20), other=short(taken[1], 45), address=_shown(node, said.means), on=said.on
         )
-        return warning(words, _name_it("HCCL_SOCKET_IFNAME", f"={on}", setting))
-    return well(_("{address} on {on}").format(address=_shown(node, said.means), on=on))
+        return warning(words, _name_it("HCCL_SOCKET_IFNAME", f"={said.on}", setting))
+    return well(_("{address} on {on}").format(address=_shown(node, said.means), on=said.on))
 
 
 def _name_it(variable: str, value: str, setting: Setting) -> str:

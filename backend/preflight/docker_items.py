@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from backend.engines.container import GUIDE_SHM_BYTES, NPU_SMI_PLACES, ContainerRun, docker_run, parse_size
+from backend.fleet.node_sets import folded
 from backend.fleet.transport import Completed
 from backend.preflight.docker_state import DockerState, FoundContainer, docker_argv, read_docker
 from backend.preflight.item import Item, Repair, Status, Verdict, script, short, unknown, warning, well, wrong
@@ -138,7 +139,7 @@ def container_faults(found: FoundContainer, state: DockerState, run: ContainerRu
         )
     lacking = [device for device in run.devices if device not in found.devices]
     if lacking and found.npus is not None:
-        faults.append(_("it lacks {devices}").format(devices=short(", ".join(lacking), 80)))
+        faults.append(_("it lacks {devices}").format(devices=short(folded(lacking), 80)))
     inside = {destination.rstrip("/") for _source, destination in found.mounts}
     mounts = [mount for mount in run.work_mounts if mount not in found.mounts]
     if mounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,3 +215,17 @@ def test_a_second_address_of_an_interface_is_on_it(machines: Machines, check: Ch
         inventory(machines)
         first.run("ip address del 203.0.113.5/24 dev eth0")
     assert said(report, "address", "m1") == "203.0.113.5 on eth0"
+
+
+def test_one_machine_alone_does_not_use_its_address(
+    machines: Machines, check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inventory(machines, {"m1": "192.0.2.77"})
+    try:
+        code = main(["check", "-i", str(machines.folder / "npudeck.toml"), "--nodes", "m1", "--json"])
+        report = json.loads(capsys.readouterr().out)
+    finally:
+        inventory(machines)
+    assert (code, bad(report)) == (0, {})
+    assert states(report)["master_port", "m1"] == "ok"
+    assert ("address", "m1") not in states(report)

@@ -64,7 +64,7 @@ def test_the_right_container_is_well() -> None:
     ("changes", "fault"),
     [
         ({"image": "sha256:bb"}, "it is of another image (bb)"),
-        ({"devices": frozenset({"/dev/davinci0"})}, "it lacks /dev/davinci1, /dev/davinci_manager"),
+        ({"devices": frozenset({"/dev/davinci0"})}, "it lacks /dev/davinci1,/dev/davinci_manager"),
         ({"mounts": frozenset()}, "it does not mount /home/ma-user/ws:/home/ma-user/ws, /mnt/sfs:/mnt/sfs"),
         ({"shm_bytes": 64 << 20}, "its shm is 64 MiB"),
         ({"network": "bridge"}, "its network is bridge"),
