@@ -99,6 +99,8 @@ def _names_of_missing(devices: Sequence[DeviceReading], expected: int) -> str:
     """Which ones, where the cards of the node are numbered from 0 without gaps; else "": nobody can know."""
     cards = {reading.npu_id for reading in devices}
     chips = max((reading.chip_id for reading in devices), default=0) + 1
+    # an A3, which prints physical ids, has two dies a card, also where only one of each is listed
+    chips = max(chips, 2 if any(reading.phy_id is not None for reading in devices) else 1)
     whole = range(expected // chips)
     if not cards or expected % chips or not cards <= set(whole):
         return ""

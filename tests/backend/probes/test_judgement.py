@@ -449,6 +449,12 @@ def test_foreign_processes_on_a_leased_card() -> None:
     assert judge_processes(WELL, processes, NOW) == ()
 
 
+def test_the_second_dies_of_an_a3_are_missing_and_not_further_cards() -> None:
+    readings = [replace(WELL, npu_id=npu, phy_id=2 * npu) for npu in range(2)]
+    [finding] = judge_node(node(*readings), [], None, replace(NOW, expected_npus=4))
+    assert finding.why == "not listed: NPU 0 chip 1, NPU 1 chip 1"
+
+
 def test_error_correction_that_one_port_lacks() -> None:
     details = [DeviceDetails(number, 0, fec="rs FEC mode") for number in range(3)]
     details.append(DeviceDetails(3, 0, fec="no FEC mode"))
