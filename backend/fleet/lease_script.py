@@ -7,7 +7,8 @@
 Everything happens under one flock, so that several NPUs are taken together or not at all. The node judges
 with its own clock. A lease is over when the machine (boot id) or its container (pid namespace, and the start
 of its process 1) has been started anew since, or when nobody renewed it for its time to live, and no process
-of its run is left; a run whose bastion is gone but which computes on keeps its NPUs.
+of its run is left; a run whose bastion is gone but which computes on keeps its NPUs. A renewal that lies in
+the future by more than that (a clock was put right) is none.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ load() {
     if [ "$was_boot" != "$boot" ]; then state=reboot; return; fi
     alive=$(grep -lzsF -e "NPUDECK_JOB=$was_run." /proc/[0-9]*/environ 2>/dev/null | wc -l) || :
     if [ "$was_place" = "$place" ] && [ "$was_pids" != "$pids" ] && [ "$alive" -eq 0 ]; then state=restart
-    elif [ $((now - was_beat)) -le "$was_ttl" ]; then state=held
+    elif [ $((now - was_beat)) -le "$was_ttl" ] && [ $((was_beat - now)) -le "$was_ttl" ]; then state=held
     elif [ "$alive" -gt 0 ]; then state=orphaned
     else state=silent; fi
 }

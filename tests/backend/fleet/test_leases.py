@@ -152,6 +152,16 @@ async def test_a_lease_that_nobody_renews_ends(transport: SshTransport, node: No
     await acquire(transport, node, MINE)
 
 
+async def test_a_clock_that_was_put_back_holds_nothing_for_years(transport: SshTransport, node: Node) -> None:
+    await acquire(transport, node, THEIRS)
+    change(node, "all", BEAT, str(int(time.time()) + THEIRS.ttl_s - 60))
+    with pytest.raises(ConflictError):
+        await acquire(transport, node, MINE)
+    change(node, "all", BEAT, str(int(time.time()) + THEIRS.ttl_s + 60))
+    [lease] = await leases_of(transport, node)
+    assert (lease.state, lease.over) == ("silent", True)
+
+
 @pytest.fixture
 def training() -> Iterator[subprocess.Popen[bytes]]:
     """What job.sh marks as a process of THEIRS."""
