@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.fleet.code_package import Layout, Member, complaints, inner_package, layout_of
-from backend.problems import InputError
+from backend.problems import InputError, LocalError
 from backend.translation import _
 
 
@@ -40,12 +40,26 @@ def opened_package(path: str) -> Iterator[CodePackage]:
     others = tuple(Path(name).name for name in names if name.endswith(".zip") and name != inner)
     with tempfile.TemporaryDirectory(prefix="npudeck-package-") as folder:
         copy = Path(folder) / Path(inner).name
-        try:
-            with zipfile.ZipFile(path) as archive, archive.open(inner) as source, copy.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            raise _broken(path, str(error)) from error
+        _lay_out(path, inner, copy)
         yield _checked(copy.name, copy, others)
+
+
+def _lay_out(path: str, inner: str, copy: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = archive.getinfo(inner).file_size
+            room = shutil.disk_usage(copy.parent).free
+            if size > room:
+                raise LocalError.because(
+                    _("the package inside {path} needs {size} MB in {folder}, {room} MB are free").format(
+                        path=path, size=size // 1_000_000, folder=copy.parent.parent, room=room // 1_000_000
+                    ),
+                    fix=_("make room, name another folder in TMPDIR, or unpack it and push what is inside"),
+                )
+            with archive.open(inner) as source, copy.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+        raise _broken(path, str(error)) from error
 
 
 def _checked(name: str, path: Path, left_out: tuple[str, ...]) -> CodePackage:

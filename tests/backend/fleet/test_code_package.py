@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from backend.fleet.code_package import Member, complaints, inner_package, layout_of
+from backend.fleet.code_package_files import opened_package
 from backend.fleet.code_script import parse_look, parse_unpacked
 from backend.fleet.offline_bundle_files import bundle_environment
 from backend.fleet.upload_plan_files import plan_upload
-from backend.problems import InputError
+from backend.problems import InputError, LocalError
 
 CODE = (
     "llm_train/AscendSpeed/ascendcloud_patch/a.py",
@@ -41,6 +45,25 @@ def test_the_package_inside() -> None:
     names = ["AscendCloud-OPP-6.3.907.zip", "x/AscendCloud-LLM-6.3.907-1.zip", "AscendCloud-LLM.txt"]
     assert inner_package(names) == "x/AscendCloud-LLM-6.3.907-1.zip"
     assert inner_package(names[:1]) is None
+
+
+def test_a_package_inside_that_no_disk_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, small = tmp_path / "AscendCloud-6.3.907.zip", tmp_path / "small"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("AscendCloud-LLM-6.3.907.zip", bytes(5_000_000))
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "small", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no mounts here")
+    monkeypatch.setattr(tempfile, "tempdir", str(small))
+    try:
+        with (
+            pytest.raises(LocalError, match=rf"needs 5 MB in {small}, 1 MB are free"),
+            opened_package(str(path)),
+        ):
+            pytest.fail("it was laid out")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
 
 
 @pytest.mark.parametrize(
