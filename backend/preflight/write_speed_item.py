@@ -17,12 +17,14 @@ MOST_BYTES = 256 << 20
 MOST_S = 3.0
 # all ranks wait for a save: one of ten minutes every hour is a sixth of the NPUs
 LONGEST_SAVE_S = 600.0
-# words: directory (the nearest one above it counts), files, bytes in all, seconds. Several ranks of a node
-# write at the same time. The files have no name while they are written: whatever happens, nothing is left
+# words: directory, the one above it that must be there (between them the nearest one counts), files, bytes in
+# all, seconds. Several ranks of a node write at the same time. The files have no name while they are written:
+# whatever happens, nothing is left
 _SCRIPT = r"""
 import json, os, sys, threading, time
-at, count, most, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-while not os.path.isdir(at) and at not in ("/", ""): at = os.path.dirname(at)
+at, top = sys.argv[1:3]
+count, most, seconds = int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
+while not os.path.isdir(at) and at.startswith(top + "/"): at = os.path.dirname(at)
 block = os.urandom(1 << 20)
 def say(**found): print("npudeck-speed " + json.dumps(found), flush=True)
 def nameless(number):
@@ -35,17 +37,17 @@ def write(file, size, faults):
         while size > 0: size -= os.write(file, block[:size])
         os.fsync(file)
     except OSError as error:
-        faults.append(str(error))
+        faults.append(error)
 def tried(files, size):
     faults, began = [], time.monotonic()
     threads = [threading.Thread(target=write, args=(file, size // len(files), faults)) for file in files]
     for thread in threads: thread.start()
     for thread in threads: thread.join()
-    if faults: raise OSError(faults[0])
+    if faults: raise faults[0]
     return max(time.monotonic() - began, 1e-6)
 try:
     free = os.statvfs(at)
-    if free.f_bavail * free.f_frsize < 4 * most: raise OSError("too little room to try it")
+    if free.f_bavail * free.f_frsize < 4 * most: raise OSError(0, "too little room to try it")
     files = [nameless(number) for number in range(count)]
     size = count << 20
     took = tried(files, size)
@@ -53,7 +55,7 @@ try:
     if more > 2 * size: size, took = more, tried(files, more)
     say(bytes=size, seconds=took)
 except OSError as error:
-    say(error=str(error))
+    say(error="%s: %s" % (at, error.strerror))
 """
 
 
@@ -72,7 +74,16 @@ def write_speed_item(setting: Setting) -> Item:
         return unknown(short(rate or done.complaint()))
 
     needed = _("a checkpoint within {minutes:g} min").format(minutes=LONGEST_SAVE_S / 60)
-    words = (directory, str(max(1, min(8, setting.npus(first)))), str(MOST_BYTES), f"{MOST_S:g}")
+    # a file system that is not mounted leaves a folder of another one: nothing is written there
+    inside = f"{directory}/".startswith(f"{setting.shared_directory.rstrip('/')}/")
+    top = setting.shared_directory if inside else directory.rpartition("/")[0]
+    words = (
+        directory,
+        top.rstrip("/"),
+        str(max(1, min(8, setting.npus(first)))),
+        str(MOST_BYTES),
+        f"{MOST_S:g}",
+    )
     return Item(WRITE_SPEED, needed, (first.python, "-c", _SCRIPT, *words), judge, setting.inside, 20.0)
 
 

@@ -28,8 +28,9 @@ def setting(one: int, **changes: int) -> Setting:
     return Setting(NODES, "/s", None, 6000, replace(RECIPE, **changes), checkpoints=need)
 
 
-def tried(directory: Path | str) -> Completed:
-    item = write_speed_item(replace(ALONE, shared_directory=str(directory)))
+def tried(shared: Path | str, save: Path | str | None = None) -> Completed:
+    need = CheckpointNeed(str(save or shared), 1, "", 1)
+    item = write_speed_item(replace(ALONE, shared_directory=str(shared), checkpoints=need))
     done = subprocess.run(item.argv, capture_output=True, check=False)
     return Completed(done.returncode, done.stdout, done.stderr)
 
@@ -41,7 +42,7 @@ def at(rate: float, where: Setting) -> Verdict:
 
 def test_a_trial_is_short_and_leaves_nothing(tmp_path: Path) -> None:
     began = time.monotonic()
-    done = tried(tmp_path / "not" / "yet" / "there")
+    done = tried(tmp_path, tmp_path / "not" / "yet" / "there")
     assert time.monotonic() - began < 15
     verdict = write_speed_item(ALONE).judge(done)
     assert verdict.status is Status.OK
@@ -71,7 +72,20 @@ def open_files(pid: int) -> list[str]:
 
 def test_where_there_is_no_room_nothing_is_tried() -> None:
     verdict = write_speed_item(ALONE).judge(tried("/proc"))
-    assert (verdict.status, verdict.found) == (Status.UNKNOWN, "too little room to try it")
+    assert (verdict.status, verdict.found) == (Status.UNKNOWN, "/proc: too little room to try it")
+
+
+def test_nothing_is_written_beside_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    """The disk of the node would be tried in place of a file system that is not mounted."""
+    for shared, save in (("sfs", "sfs/saved"), ("sfs", "elsewhere/of/runs")):
+        verdict = write_speed_item(ALONE).judge(tried(tmp_path / shared, tmp_path / save))
+        assert verdict.status is Status.UNKNOWN
+        assert verdict.found.endswith(": No such file or directory")
+    (tmp_path / "elsewhere").mkdir()
+    assert (
+        write_speed_item(ALONE).judge(tried(tmp_path / "sfs", tmp_path / "elsewhere" / "of")).status
+        is Status.OK
+    )
 
 
 @pytest.mark.parametrize(
