@@ -73,7 +73,16 @@ def input_items(recipe: Recipe, node: Node, place: Place) -> tuple[Item, ...]:
     tokenizer = recipe.tokenizer_path or recipe.hf_weights
     return (
         _item("data", node, place, recipe.data_path, _("readable, not empty"), _judge_data),
-        _item("tokenizer", node, place, tokenizer, _("complete"), _judge_tokenizer),
+        # what is wrong with shards in the same folder is said of the weights
+        _item(
+            "tokenizer",
+            node,
+            place,
+            tokenizer,
+            _("complete"),
+            _judge_tokenizer,
+            shards=tokenizer != recipe.hf_weights,
+        ),
         _item(
             "weights",
             node,
@@ -119,10 +128,9 @@ def is_out_of_reach(said: dict[str, Any]) -> bool:
     return said.get("kind") in ("absent", "closed")
 
 
-def _item(name: str, node: Node, place: Place, path: str, needed: str, judge: JudgePath) -> Item:
-    # a folder may serve a tokenizer while its weights are cut short: that is said of the weights
-    shards = judge not in (_judge_tokenizer, _judge_config)
-
+def _item(
+    name: str, node: Node, place: Place, path: str, needed: str, judge: JudgePath, *, shards: bool = True
+) -> Item:
     def judged(done: Completed) -> Verdict:
         said = read_inputs(done.text())
         if len(said) != 1 or not said[0]:
