@@ -122,7 +122,7 @@ class Asking:
         places = {item.name: item.place for item in items}
         down = _("the container does not run")
         return [
-            replace(found, status=Status.SKIPPED, found=down, fix="", repair=None, value="")
+            replace(found, status=Status.SKIPPED, found=down, fix="", repair=None, value="", alike="")
             if places[found.item] is Place.INSIDE
             else found
             for found in findings

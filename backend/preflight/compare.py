@@ -43,7 +43,7 @@ def _deviating(found: Finding, status: Status, words: str) -> Finding:
     if found.status not in (Status.OK, Status.WARNING):
         return found
     fix = found.fix or _("make it the same on all nodes of a run")
-    return replace(found, status=status, found=f"{found.found}; {words}", fix=fix)
+    return replace(found, status=status, found=f"{found.found}; {words}", fix=fix, alike="")
 
 
 def _addresses(findings: list[Finding]) -> list[Finding]:
