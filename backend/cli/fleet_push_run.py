@@ -33,6 +33,7 @@ from backend.problems import NpudeckError, Problem, UsageError
 from backend.translation import _, ngettext
 
 _NODES_AT_ONCE = 64
+_TICK_S = 30.0
 
 
 async def push_data(arguments: argparse.Namespace) -> int:
@@ -88,7 +89,11 @@ async def push_code(arguments: argparse.Namespace) -> int:
             pushed = await push_files(transport, nodes, items, lambda node: node.work_directory, "", progress)
             sum_ = await file_sum(package.path)
             steps = _CodeSteps(arguments, inventory, transport, package, sum_, shown)
-            parts = await asyncio.gather(*(steps.take(part) for part in pushed))
+            ticking = asyncio.create_task(steps.tick())
+            try:
+                parts = await asyncio.gather(*(steps.take(part) for part in pushed))
+            finally:
+                ticking.cancel()
     finally:
         await transport.close()
     return _report(arguments, pushed, CODE, parts)
@@ -115,6 +120,7 @@ class _CodeSteps:
         self._sha256 = sha256
         self._shown = shown
         self._places = asyncio.Semaphore(_NODES_AT_ONCE)
+        self._installing: dict[str, float] = {}
 
     async def take(self, part: Pushed) -> dict[str, Any]:
         """Unpack, give away, install; problems go into `part`."""
@@ -129,6 +135,18 @@ class _CodeSteps:
                 part.problems = error.problems
                 said["problems"] = [problem.to_json() for problem in error.problems]
         return said
+
+    async def tick(self) -> None:
+        """Say now and then that installations are under way: they take many minutes without a word."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if self._installing:
+                seconds = time.monotonic() - min(self._installing.values())
+                self._shown.remark(
+                    _("installing on {names}, for {time}").format(
+                        names=folded(self._installing), time=words.span(seconds)
+                    )
+                )
 
     async def _take(self, node: Node, said: dict[str, Any]) -> None:
         owner = said["owner"] = await self._owner(node)
@@ -152,7 +170,11 @@ class _CodeSteps:
             kept = [f"{EDITED}/."] if unpacked.aside else []
             await chown(self._transport, node, node.work_directory, [*unpacked.tops, *kept], owner)
         if self._arguments.install:
-            said["installed"] = "now" if await self._install(node) else "before"
+            self._installing[node.name] = time.monotonic()
+            try:
+                said["installed"] = "now" if await self._install(node) else "before"
+            finally:
+                del self._installing[node.name]
 
     async def _owner(self, node: Node) -> str | None:
         """Who was named, else whoever works in the container; None for nobody else than the login user."""

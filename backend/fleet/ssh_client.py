@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 
 import asyncssh
 from asyncssh.constants import OPEN_CONNECT_FAILED
@@ -152,9 +153,11 @@ def _close_late(opening: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> No
 
 async def _finish(process: asyncssh.SSHClientProcess[bytes], node: Node, stdin: bytes) -> Completed:
     try:
-        if stdin:
-            process.stdin.write(stdin)
-        process.stdin.write_eof()
+        # a command that has ended by now was told nothing; how it ended says the rest
+        with suppress(BrokenPipeError):
+            if stdin:
+                process.stdin.write(stdin)
+            process.stdin.write_eof()
         stdout, stderr = await _both(process, node)
         done = await process.wait(check=False)
     except (OSError, asyncssh.Error) as error:

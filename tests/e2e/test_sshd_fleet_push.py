@@ -23,6 +23,7 @@ from ascend_package import INSTALL, SOURCES, bundle, git, llm_package, whole_pac
 from loopback_sshd import SSHD
 from sshd_fleet import SshdFleet
 
+from backend.cli import fleet_push_run
 from backend.cli.main import main
 from backend.fleet.inventory_files import save_inventory
 
@@ -355,6 +356,15 @@ def test_an_installation_that_prints_without_end_is_ended(fleet: SshdFleet, ask:
     assert problem["fix"] == f"read {log} there"
     assert log.stat().st_size == 64_000_000
     assert subprocess.run(["pgrep", "-f", f"^yes {mark}"], check=False).returncode == 1
+
+
+def test_long_installations_are_heard_of(
+    fleet: SshdFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fleet_push_run, "_TICK_S", 0.5)
+    (tmp_path / "p.zip").write_bytes(llm_package(**{INSTALL_SH: "#!/bin/sh\nsleep 3\n"}))
+    assert main(["fleet", "push", "code", str(tmp_path / "p.zip"), "--install"]) == 0
+    assert re.search(r"^installing on n\[01-03\], for [\d.]+ s$", capsys.readouterr().err, re.MULTILINE)
 
 
 def test_an_installation_that_was_killed(fleet: SshdFleet, ask: Ask, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import asyncssh
 import pytest
 from loopback_ssh import LoopbackHost
 
+from backend.fleet import ssh_client
 from backend.fleet.ssh_client import SshTransport
 from backend.fleet.ssh_jumps_client import jump_target
 from backend.fleet.ssh_login_client import Target, login
@@ -279,3 +280,13 @@ def test_jump_host_spelling() -> None:
     assert jump_target("ops@gate", None).user == "ops"
     assert jump_target("[fe80::1]:22", None).host == "fe80::1"
     assert jump_target("[fe80::1]", None).port is None
+
+
+async def test_a_command_that_ends_before_it_is_told_anything_has_ended(
+    transport: SshTransport, node: Node
+) -> None:
+    """Its channel is closed by then: that is no lost link."""
+    process = await transport.process(node, ["sh", "-c", "echo no; exit 3"], timeout_s=5)
+    await asyncio.sleep(0.3)
+    done = await ssh_client._finish(process, node, b"words")
+    assert (done.exit_code, done.stdout) == (3, b"no\n")
