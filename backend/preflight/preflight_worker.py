@@ -42,7 +42,7 @@ async def _check_node(
             verdict = item.judge(await transport.run(node, item.argv, timeout_s=30.0))
             if verdict.status in (Status.WRONG, Status.UNKNOWN):
                 problems.append(finding_of(item, node.name, verdict).to_problem())
-        if plan.requirements.npus_per_node:
+        if plan.requirements.npus_per_node and node.device != "cuda":
             seen = await observe_once(transport, node, 15.0)
             problem = judge_devices(node, seen, plan.requirements.npus_per_node)
             if problem is not None:

@@ -56,7 +56,9 @@ class Setting:
         return Place.INSIDE if self.container is not None else Place.HOST
 
     def npus(self, node: Node) -> int:
-        """How many NPUs of the node are needed."""
+        """How many NPUs of the node are needed: none where CUDA computes."""
+        if node.device == "cuda":
+            return 0
         return node.npus if self.requirements is None else self.requirements.npus_per_node
 
     def container_run(self, node: Node) -> ContainerRun | None:

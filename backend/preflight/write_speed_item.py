@@ -74,13 +74,14 @@ def write_speed_item(setting: Setting) -> Item:
         return unknown(short(rate or done.complaint()))
 
     needed = _("a checkpoint within {minutes:g} min").format(minutes=LONGEST_SAVE_S / 60)
+    ranks = setting.recipe.npus_per_node if setting.recipe is not None else first.npus
     # a file system that is not mounted leaves a folder of another one: nothing is written there
     inside = f"{directory}/".startswith(f"{setting.shared_directory.rstrip('/')}/")
     top = setting.shared_directory if inside else directory.rpartition("/")[0]
     words = (
         directory,
         top.rstrip("/"),
-        str(max(1, min(8, setting.npus(first)))),
+        str(min(8, ranks)),
         str(MOST_BYTES),
         f"{MOST_S:g}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -14,14 +15,20 @@ from ready_machines import (
     Check,
     bad,
     check_of,
+    inventory,
     ready_machines,
     said,
     states,
 )
 
 from backend.cli.main import main
-from backend.fleet.inventory_files import save_inventory
+from backend.fleet.inventory_files import load_inventory, save_inventory
+from backend.fleet.ssh_client import SshTransport
 from backend.inventory import Inventory
+from backend.preflight.preflight_worker import preflight
+from backend.problems import Problem
+from backend.recipes.recipe_files import load_recipe
+from backend.runs.run_site_files import plan_for
 
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
 
@@ -190,3 +197,30 @@ def test_eight_machines_are_asked_at_the_same_time(
     report = json.loads(capsys.readouterr().out)
     assert (code, bad(report)) == (0, {})
     assert report["took_s"] < 20
+
+
+def test_machines_that_compute_with_cuda_are_not_asked_for_npus(machines: Machines, check: Check) -> None:
+    """By a launch neither."""
+    fleet = load_inventory(inventory(machines, device="cuda"))
+    for machine in machines.all:
+        machine.run("rm /usr/local/sbin/npu-smi /usr/local/sbin/hccn_tool")
+    recipe = load_recipe(str(machines.folder / "recipe.toml"))
+    site, plan = plan_for(recipe, fleet, fleet.nodes, "RUN", 6000, "")
+
+    async def before_a_launch() -> tuple[Problem, ...]:
+        transport = SshTransport(fleet.ssh)
+        try:
+            return await preflight(transport, site, plan, lambda *_words: None)
+        finally:
+            await transport.close()
+
+    try:
+        code, report = check()
+        problems = asyncio.run(before_a_launch())
+    finally:
+        inventory(machines)
+        for machine in machines.all:
+            machine._furnish()
+    assert (code, bad(report), problems) == (0, {}, ())
+    asked = {item for item, _node in states(report)}
+    assert asked.isdisjoint({"npus", "npu_health", "free_npus", "roce_ip", "tls", "driver", "cann"})
