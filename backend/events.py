@@ -146,7 +146,7 @@ class DeviceDetails:
 
     `answered`: UTC epoch seconds of the last answer, by the kind of question. `failed`: kinds whose last
     question got no answer, with the reason; what a device does not support is in neither.
-    `grown`: what the error counters grew by since the last question, `span_s` seconds before.
+    `grown`: what the error counters grew by since the last question of their kind.
     """
 
     npu_id: int
@@ -175,7 +175,6 @@ class DeviceDetails:
     switch_port: str | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
     grown: Mapping[str, int] = field(default_factory=dict)
-    span_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

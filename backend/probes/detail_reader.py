@@ -65,7 +65,8 @@ def _health(answer: Answer) -> Fields:
 def _events(answer: Answer) -> Fields:
     texts = _texts(answer.values.get("Fault Event Information"))
     codes = tuple(match.group(1).upper() for text in texts for match in _EVENT.finditer(text))
-    return {"codes": codes, "code_texts": texts}
+    # asked right after the health, whose codes it words with their severity; without events those stand
+    return {"codes": codes, "code_texts": texts} if codes else {}
 
 
 def _usages(answer: Answer) -> Fields:

@@ -83,7 +83,8 @@ class NodeRecord:
         if header.chip_id is None and fields.get("link") == "DOWN" and not fields.get("ports"):
             # a 950 without a valid port, as a single card has none, says DOWN as well (hccn_tool reference)
             fields["link"] = None
-        if fields.get("codes") is not None:
+        # a 950's events word the codes of its health, which come first and are all of them
+        if fields.get("codes") is not None and header.kind == "health":
             self._codes.take(*key, fields["codes"], at)
         failed = {kind: why for kind, why in device.failed.items() if kind != header.kind}
         if answer.kind != "unsupported":
@@ -101,11 +102,7 @@ class NodeRecord:
             self._spans[place] = span_s
         prefix = f"{answer.kind}: "
         others = {name: count for name, count in device.grown.items() if not name.startswith(prefix)}
-        return {
-            "counters": {**device.counters, **counters},
-            "grown": others | grown,
-            "span_s": device.span_s if span_s is None else span_s,
-        }
+        return {"counters": {**device.counters, **counters}, "grown": others | grown}
 
     def _settled(self) -> tuple[DeviceDetails, ...]:
         """The details; a question that no chip of the node ever answered is one the node does not offer.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache
 
 from backend.clock import Clock, RealClock
-from backend.events import Event, NodeDetailed, NodeNotReached, NodeObserved
+from backend.events import Event, Health, NodeDetailed, NodeNotReached, NodeObserved
 from backend.fleet.node_code_files import read_agent
 from backend.fleet.transport import Channel, Transport
 from backend.inventory import Node
@@ -78,7 +78,7 @@ async def examine(
     record = record or NodeRecord()
     around = circumstances or _nothing_special(node)
     detailed = record.judged(answer, around(clock.now()))
-    if deep or any(finding.rule == "health_word" for finding in detailed.findings):
+    if deep or any(device.health != Health.OK for device in answer.devices):
         limit_s = deep_timeout_s if deep else timeout_s
         kinds = DETAILS if deep else CODES
         frames, why = await _ask_details(transport, node, record, kinds, limit_s, clock)
@@ -120,7 +120,7 @@ async def observe(
     interval_s: float,
     emit: Emit,
     *,
-    deadline_s: float = 10.0,
+    deadline_s: float = 15.0,
     clock: Clock | None = None,
     detail: Callable[[NodeDetailed], None] | None = None,
     circumstances: Circumstanced | None = None,

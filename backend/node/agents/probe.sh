@@ -113,6 +113,11 @@ ask() {
     health | common | usages | ecc | memory | hccs | sio-info | pcie-err)
         if [ "$3" = - ]; then
             run 5 npu-smi info -t "$1" -i "$2"
+            if [ "$1" = health ]; then
+                send v=2 "kind=$1 npu=$2 chip=$3 phy=$4 "
+                run 5 npu-smi info -t current-fault-event -i "$2"
+                set -- current-fault-event "$2" "$3" "$4"
+            fi
         else
             run 5 npu-smi info -t "$1" -i "$2" -c "$3"
         fi
@@ -121,7 +126,7 @@ ask() {
         if [ "$3" != - ]; then
             run 5 hccn_tool -i "$4" "-$1" -g
         elif [ "$1" = link ]; then
-            run 5 hccn_tool -g -ub_connect -i "$4"
+            run 5 hccn_tool -g -ub_connect -i "$2"
         else
             return
         fi

@@ -43,6 +43,7 @@ info)
     printf 'NPU ID : %s\\nAicore Freq(MHZ) : 1650\\nAicore curFreq(MHZ) : 100\\n' "$5" ;;
 "info -t memory -i "[01])
     printf 'NPU ID : %s\\nHBM Capacity(MB) : 131072\\nHBM Clock Speed(MHz) : 3200\\n' "$5" ;;
+"info -t current-fault-event -i "[01]) printf 'Fault Event Count : 0\\n' ;;
 "info -t sio-info -i "[01]) printf 'NPU ID : %s\\nTX Error Count : 0\\nRX Error Count : 0\\n' "$5" ;;
 "info -t "*"-i "[01]) echo "This device does not support querying ${3}." ;;
 *) echo "Usage: npu-smi info"; exit 1 ;;
@@ -102,3 +103,18 @@ async def test_one_with_a_broken_port_and_a_fault(here: Here, tmp_path: Path) ->
         *(("link_down", Level.WARNING, npu, 0) for npu in (0, 1)),
     ]
     assert detailed.findings[2].what == "link PARTIAL LINK: port 5 DOWN"
+
+
+async def test_a_fault_event_is_as_grave_as_it_says(here: Here, tmp_path: Path) -> None:
+    """A code that nobody has published, of severity 3 (critical) by the node's own word."""
+    hccn_tool(tmp_path, CONNECTED)
+    event = "event id=0x8FFF0001, severity=3, node type ex=215, node id=0, sub node type ex=0, sub node id=0"
+    told = f"printf 'Fault Event Count : 1\\nFault Event Information : {event}\\n'"
+    text = NPU_SMI.replace("printf 'Fault Event Count : 0\\n'", told)
+    assert text != NPU_SMI
+    text = text.replace("Health : OK", "Health : Warning").replace("Error Code : NA", "Error Code : 8FFF0001")
+    put(tmp_path, "npu-smi", text.replace("| 950 | OK     ", "| 950 | Warning"))
+    detailed = await examined(here)
+    assert {(one.rule, one.level, one.code) for one in detailed.findings} == {
+        ("fault_code", Level.CRITICAL, "8FFF0001")
+    }

@@ -91,13 +91,15 @@ def test_the_physical_id_of_an_a3_and_the_other_tool_of_a_950(node: dict[str, st
     assert (header.npu_id, header.chip_id, header.phy_id, said) == (3, 1, 15, "hccn -i 15 -link -g\n")
     new = "NPU ID Slot ID Chip ID Chip Phy-ID Chip Name\\n2 0 0 6 x\\n"
     install(tmp_path, "npu-smi", f'if [ "$2" = -m ]; then printf "{new}"; else echo "table $*"; fi')
-    [_info, health, link] = ask(node, "0", "1", "health=1", "link=1", "fec=1")
+    [_info, health, events, link] = ask(node, "0", "1", "health=1", "link=1", "fec=1")
     assert (health[0].npu_id, health[0].chip_id, health[1]) == (2, None, "table info -t health -i 2\n")
-    assert link[1] == "hccn -g -ub_connect -i 6\n"
+    assert (events[0].kind, events[1]) == ("current-fault-event", "table info -t current-fault-event -i 2\n")
+    # this generation's tool takes the NPU's id as well, not the chip's physical one
+    assert link[1] == "hccn -g -ub_connect -i 2\n"
 
 
 ALLOWED = re.compile(
-    r"npu-smi info|npu-smi info -m|npu-smi info -t [a-z-]+ -i \d+ -c \d+"
+    r"npu-smi info|npu-smi info -m|npu-smi info -t [a-z-]+ -i \d+( -c \d+)?"
     r"|hccn_tool -i \d+ -[a-z_]+ -g|hccn_tool -g -ub_connect -i \d+"
 )
 
@@ -115,7 +117,7 @@ def test_the_script_has_no_other_call_of_the_tools() -> None:
     """By its text: each line that runs one of the tools has a reading form."""
     code = [line.split("#")[0] for line in PROBE_SH.read_text().splitlines()]
     calls = {line.strip() for line in code if re.search(r"\brun \d+ (npu-smi|hccn_tool)\b", line)}
-    assert len(calls) == 6
+    assert len(calls) == 7
     for call in calls:
         assert re.fullmatch(r"run \d+ (npu-smi info( .*)?|hccn_tool (-g .*|.* -g))", call), call
     others = [line for line in code if re.search(r"npu-smi|hccn_tool", line) and line.strip() not in calls]
