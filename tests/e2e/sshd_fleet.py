@@ -11,12 +11,16 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+import pytest
 from loopback_sshd import SSHD, tree
 
+from backend.fleet.inventory_files import save_inventory
 from backend.inventory import Inventory, Node, SshOptions
 
 _NPU_ROW = (
@@ -187,6 +191,21 @@ class SshdFleet:
     @property
     def file(self) -> Path:
         return self.folder / "npudeck.toml"
+
+
+@contextmanager
+def running_fleet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshdFleet]:
+    """n01 to n03, which every command of the test means."""
+    (folder / "fleet").mkdir()
+    fleet = SshdFleet(folder / "fleet", 3, names="n{:02d}")
+    save_inventory(fleet.inventory(), str(fleet.file))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    monkeypatch.setenv("NPUDECK_INVENTORY", str(fleet.file))
+    fleet.start()
+    try:
+        yield fleet
+    finally:
+        fleet.stop()
 
 
 def address(number: int) -> str:

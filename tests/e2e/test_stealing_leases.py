@@ -15,10 +15,9 @@ from typing import Any
 
 import pytest
 from loopback_sshd import SSHD
-from sshd_fleet import SshdFleet
+from sshd_fleet import SshdFleet, running_fleet
 
 from backend.cli.main import main
-from backend.fleet.inventory_files import save_inventory
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,15 +33,8 @@ BOB = "r8-aaaaaa"
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshdFleet]:
-    folder = tmp_path / "fleet"
-    folder.mkdir()
-    fleet = SshdFleet(folder, 3, names="n{:02d}")
-    save_inventory(fleet.inventory(), str(fleet.file))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("NPUDECK_INVENTORY", str(fleet.file))
-    fleet.start()
-    yield fleet
-    fleet.stop()
+    with running_fleet(tmp_path, monkeypatch) as fleet:
+        yield fleet
 
 
 @pytest.fixture
