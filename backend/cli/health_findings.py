@@ -42,28 +42,32 @@ def all_of(fleet: FleetState, more: Iterable[Finding]) -> list[Finding]:
     return sorted(found, key=lambda finding: -finding.level)
 
 
-def lines(
+def blocks(
     fleet: FleetState, more: Iterable[Finding], at: float, first_look: tuple[float, float] = (0.0, 0.0)
 ) -> list[str]:
-    """One line for what is equal wherever it is, the worst first: where, what, why, since when, what to do.
+    """One block for what is equal wherever it is, the worst first: where, since when, what, why, what to do.
 
     `first_look`: when the first round began and ended; what it found may have been there before.
     """
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for one in all_of(fleet, more):
         groups.setdefault((level_word(one.level), one.rule, one.what, one.why, one.fix), []).append(one)
-    return [_line(found, at, first_look) for found in groups.values()]
+    return [_block(found, at, first_look) for found in groups.values()]
 
 
-def _line(found: Sequence[Finding], at: float, first_look: tuple[float, float]) -> str:
+def _block(found: Sequence[Finding], at: float, first_look: tuple[float, float]) -> str:
     finding = min(found, key=lambda one: one.since)
-    text = f"{level_word(finding.level)}  {places(found)}: {finding.what}"
-    if finding.why:
-        text += f" ({finding.why})"
     began, ended = first_look
     since = _("since {time} or before") if began <= finding.since <= ended else _("since {time}")
-    text += "; " + since.format(time=_moment(finding.since, at))
-    return visible(f"{text}; {finding.fix}" if finding.fix else text)
+    lines = [
+        f"{level_word(finding.level)}: {places(found)}, {since.format(time=_moment(finding.since, at))}",
+        f"  {finding.what}",
+    ]
+    if finding.why:
+        lines.append("  " + _("why: {why}").format(why=finding.why))
+    if finding.fix:
+        lines.append("  " + _("first: {fix}").format(fix=finding.fix))
+    return "\n".join(map(visible, lines))
 
 
 def _moment(since: float, at: float) -> str:

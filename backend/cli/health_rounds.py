@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 
 from backend.cli import output
-from backend.cli.health_findings import fleet_findings, lines
+from backend.cli.health_findings import blocks, fleet_findings
 from backend.cli.health_report import (
     COLUMNS,
     advice,
@@ -29,6 +29,7 @@ from backend.probes.node_record import NodeRecord
 from backend.probes.probe_worker import examine, reason_of
 from backend.problems import NpudeckError
 from backend.state.fleet_state import FleetState
+from backend.translation import _
 
 # without a job that says from when it counts: outages of a link that are older than a day are history
 _HISTORY_S = 86400.0
@@ -51,7 +52,7 @@ async def rounds(arguments: argparse.Namespace, inventory: Inventory, names: tup
         else:
             if arguments.watch:
                 _begin_page()
-            _print_page(fleet, differences, now, (began, ended))
+            _print_page(fleet, differences, now, (began, ended), deep=arguments.deep)
         code = exit_code(fleet, differences)
         if output.unread():
             break
@@ -59,14 +60,21 @@ async def rounds(arguments: argparse.Namespace, inventory: Inventory, names: tup
 
 
 def _print_page(
-    fleet: FleetState, differences: tuple[Finding, ...], now: float, first_look: tuple[float, float]
+    fleet: FleetState,
+    differences: tuple[Finding, ...],
+    now: float,
+    first_look: tuple[float, float],
+    *,
+    deep: bool,
 ) -> None:
     output.print_table(COLUMNS, to_rows(fleet))
     output.print_line()
-    for line in lines(fleet, differences, now, first_look):
-        output.print_line(line)
+    for block in blocks(fleet, differences, now, first_look):
+        output.print_line(f"{block}\n")
     for line in not_answered_lines(fleet):
         output.print_line(line)
+    if not deep:
+        output.print_line(_("only the table was asked; links, memory, clocks and versions: add --deep"))
     output.print_line(summary(fleet))
     if hint := advice(fleet):
         output.print_line(hint)

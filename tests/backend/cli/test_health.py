@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from backend.cli import health_rounds
-from backend.cli.health_findings import lines
+from backend.cli.health_findings import blocks
 from backend.cli.health_report import (
     advice,
     exit_code,
@@ -299,43 +299,47 @@ def test_a_row_says_what_is_wrong_in_the_first_place_and_how_much_more() -> None
 
 
 def test_findings_in_text_say_what_since_when_and_what_to_do() -> None:
-    said = lines(with_findings(), (DIFFERS,), 5.0)
-    assert [line.split()[0] for line in said] == ["critical", "alarm", "warning"]
-    assert said[0].startswith(
-        "critical  n01 NPU 1 chip 0: fault 80E18402: \u241b[31m64 rows (SeparateNPU); since "
-    )
-    assert said[0].endswith("; replace it")
-    assert said[1].startswith("alarm  n01: 1 NPU is missing; since ")
-    assert said[2].startswith("warning  fleet: driver 24.1: n01; 23.0: n02; since ")
+    bad, away, differs = (block.splitlines() for block in blocks(with_findings(), (DIFFERS,), 5.0))
+    at = time.strftime("%H:%M:%S", time.localtime(3.0))
+    assert bad == [
+        f"critical: n01 NPU 1 chip 0, since {at}",
+        "  fault 80E18402: \u241b[31m64 rows",
+        "  why: SeparateNPU",
+        "  first: replace it",
+    ]
+    assert away[0].startswith("alarm: n01, since ")
+    assert away[1:] == ["  1 NPU is missing", "  first: look"]
+    assert differs[0].startswith("warning: fleet, since ")
+    assert differs[1:] == ["  driver 24.1: n01; 23.0: n02"]
 
 
 def test_an_old_trouble_has_its_date() -> None:
     now = 10 * 86400.0
-    [line] = lines(fleet(names=()), [replace(DIFFERS, since=now - 86400.0)], now)
-    assert "since 1970-01-" in line
+    [block] = blocks(fleet(names=()), [replace(DIFFERS, since=now - 86400.0)], now)
+    assert "since 1970-01-" in block
 
 
-def test_the_same_trouble_in_many_places_is_one_line() -> None:
-    """A switch that dies takes many links: one line, and the one link that is another one's beside it."""
+def test_the_same_trouble_in_many_places_is_one_block() -> None:
+    """A switch that dies takes many links: one block, and the one link that is another one's beside it."""
     down = Finding("link_down", Level.ALARM, "n01", 0, 0, "link DOWN", "cut off", "check", since=9.0)
     everywhere = [replace(down, node=f"n0{node}", npu_id=npu) for node in (1, 2, 3) for npu in (0, 1, 2, 5)]
     everywhere.append(replace(down, node="n04", npu_id=7, chip_id=1, since=3.0))
     other = replace(down, node="n04", npu_id=3, fix="check switch port 1")
     away = Finding("missing_npu", Level.ALARM, "n01", None, None, "1 NPU is missing")
-    said = lines(fleet(names=()), [*everywhere, other, away, replace(away, node="n02")], 10.0)
-    assert [line.partition(":")[0] for line in said] == [
-        "alarm  n[01-03] NPU 0-2,5 chip 0, n04 NPU 7 chip 1",
-        "alarm  n04 NPU 3 chip 0",
-        "alarm  n[01-02]",
+    said = blocks(fleet(names=()), [*everywhere, other, away, replace(away, node="n02")], 10.0)
+    assert [block.partition(", since")[0] for block in said] == [
+        "alarm: n[01-03] NPU 0-2,5 chip 0, n04 NPU 7 chip 1",
+        "alarm: n04 NPU 3 chip 0",
+        "alarm: n[01-02]",
     ]
-    [since] = [line for line in said if "n[01-03]" in line]
-    assert since.endswith(f"since {time.strftime('%H:%M:%S', time.localtime(3.0))}; check")
+    [since] = [block.splitlines()[0] for block in said if "n[01-03]" in block]
+    assert since.endswith(f"since {time.strftime('%H:%M:%S', time.localtime(3.0))}")
 
 
 def test_what_the_first_look_found_may_be_older() -> None:
     state = with_findings()
-    said = lines(state, (replace(DIFFERS, since=5.5),), 9.0, (3.5, 5.0))
-    assert [" or before" in line for line in said] == [False, True, False]
+    said = blocks(state, (replace(DIFFERS, since=5.5),), 9.0, (3.5, 5.0))
+    assert [" or before" in block for block in said] == [False, True, False]
 
 
 def test_findings_decide_the_exit_code() -> None:
@@ -382,4 +386,6 @@ def test_deep_questions_without_an_answer_are_said(
 def test_command_says_the_reasons(scripted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*scripted, "n02"]) == 1
     out = capsys.readouterr().out
-    assert "alarm  n02 NPU 1 chip 0: npu-smi reports Alarm; since " in out
+    assert "alarm: n02 NPU 1 chip 0, since " in out
+    assert "  npu-smi reports Alarm\n" in out
+    assert "add --deep" in out
