@@ -155,11 +155,13 @@ def _release(arguments: argparse.Namespace) -> int:
 
 def _of_others(node: Node, owner: LeaseOwner, leases: Sequence[Lease]) -> list[Problem]:
     """What is held there after all; nothing where all is free or over."""
+    from backend.fleet.hold_worker import names_of
+
     held = [lease for lease in leases if not lease.over]
     if not held:
         return []
-    what = _("{node}: {actor} holds nothing there").format(node=node.name, actor=owner.actor)
-    why = _("it is held by {names}").format(names=", ".join(dict.fromkeys(lease.run_key for lease in held)))
+    what = _("{actor} holds nothing there").format(actor=owner.actor)
+    why = _("it is held by {names}").format(names=names_of(held))
     fix = _(
         "ask whose it is; --as NAME gives back what NAME holds, --steal --reason TEXT takes it all the same"
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from backend.fleet.fan_out import fan_out
 from backend.fleet.lease_script import EVERYTHING, Lease
-from backend.fleet.leases import LeaseOwner, acquire, leases_of, undo
+from backend.fleet.leases import BY_HAND, LeaseOwner, acquire, leases_of, undo
 from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.problems import ConflictError, NodeError, NodeUnreachableError, NpudeckError
@@ -125,11 +125,13 @@ def _unknown(node: Node, error: NodeUnreachableError, others: Sequence[Lease]) -
 
 
 def names_of(leases: Sequence[Lease]) -> str:
-    """Whose they are: `run r7-3f2a91 of ann@gate`, each once."""
-    words = (
-        _("nobody known (a lease that cannot be read)")
-        if lease.state == "broken"
-        else _("run {run} of {actor}").format(run=lease.run_key, actor=lease.actor)
-        for lease in leases
-    )
-    return ", ".join(dict.fromkeys(words))
+    """Whose they are: `run r7-3f2a91 of ann@gate`, `ann@gate by hand`, each once."""
+    return ", ".join(dict.fromkeys(map(_whose, leases)))
+
+
+def _whose(lease: Lease) -> str:
+    if lease.state == "broken":
+        return _("nobody known (a lease that cannot be read)")
+    if lease.run_key.startswith(f"{BY_HAND}-"):
+        return _("{actor} by hand").format(actor=lease.actor)
+    return _("run {run} of {actor}").format(run=lease.run_key, actor=lease.actor)

@@ -196,7 +196,7 @@ def test_two_people_of_one_account_are_told_apart(
         capsys.readouterr()
         assert main(["fleet", "release", "n01", *words]) == 6
         err = capsys.readouterr().err
-        assert "by-hand-ann@" in err
+        assert "held by ann (" in err
         assert "--as" in err
     assert ask("fleet", "release", "n01", "--as", "ann")[0] == 0
 
