@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from backend.translation import _
 
@@ -16,6 +16,7 @@ BARS = "▁▂▃▄▅▆▇█"
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x9b[0-?]*[ -/]*[@-~]"
 )
+_HALF = "\u0000"  # the second half of a wide character, while lines are measured
 _JOINERS = re.compile("[\u200b-\u200d\ufe00-\ufe0f]")
 # wide where one cell is expected, and each terminal in its own way: beyond the BMP, and the BMP's emoji
 _WIDE = re.compile(
@@ -87,9 +88,17 @@ def since(at: float, now: float, *, or_before: bool = False) -> str:
 
 def hang(label: str, body: str, width: int, indent: int) -> str:
     """`label` and beside it `body`, wrapped to lines of `width` characters that begin under each other."""
-    lines = textwrap.wrap(body, max(10, width - indent), break_on_hyphens=False) or [""]
+    lines = _wrapped(body, max(10, width - indent)) or [""]
     first = label.ljust(indent) + lines[0]
     return "\n".join([first, *(" " * indent + line for line in lines[1:])])
+
+
+def _wrapped(body: str, width: int) -> list[str]:
+    """Lines of at most `width` cells: a wide character counts twice."""
+    if cell_len(body) <= len(body):
+        return textwrap.wrap(body, width, break_on_hyphens=False)
+    marked = "".join(one + _HALF * (cell_len(one) - 1) for one in body)
+    return [line.replace(_HALF, "") for line in textwrap.wrap(marked, width - 1, break_on_hyphens=False)]
 
 
 def zone(at: float) -> str:
@@ -147,8 +156,25 @@ def clean(text: str) -> str:
 
 
 def clip(text: str, width: int) -> str:
-    """At most `width` characters, the last one `…` when something was cut."""
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+    """At most `width` characters and cells, the last one `…` when something was cut."""
+    if text.isascii():
+        return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+    if len(text) <= width and cell_len(text) <= width:
+        return text
+    return set_cell_size(text[: max(0, width - 1)], max(0, width - 1)).rstrip() + "…"
+
+
+def clip_middle(text: str, width: int) -> str:
+    """At most `width` characters; what is cut is the middle, for names that differ at their end."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: max(0, width - 1 - tail)]}…{text[len(text) - tail :]}"
+
+
+def pad(text: str, width: int) -> str:
+    """Exactly `width` cells: cut, or filled with blanks."""
+    return set_cell_size(clip(text, width), width)
 
 
 def clip_rows(text: str, width: int, rows: int, used: int) -> str:

@@ -12,7 +12,7 @@ from tui.concerns import findings_of, node_findings, npu_name
 from tui.detail_words import Fact, ages, details_of, ecc_counts, fact, facts
 from tui.finding_words import append_line
 from tui.fleet_board import FleetBoard, hbm
-from tui.formats import age, clean, clip, clock, thousands
+from tui.formats import age, clean, clip, clock, pad, thousands
 from tui.inks import GLYPHS, Inks
 from tui.node_words import NodeWords
 from tui.pane_blocks import beside
@@ -129,7 +129,7 @@ class NodePage:
             self._row(text, _("PCI bus"), _("{n} NPUs").format(n=host.pci_npus), width)
 
     def _row(self, text: Text, name: str, value: str, width: int) -> None:
-        text.append(clip(name, LABEL - 1).ljust(LABEL), self._inks["dim"])
+        text.append(pad(clip(clean(name), LABEL - 1), LABEL), self._inks["dim"])
         text.append(clip(clean(value), max(10, width - LABEL)) + "\n", self._inks["text"])
 
     # ---- the chips ----
@@ -167,7 +167,7 @@ class NodePage:
                 if known
                 else self._inks.level(one.level)
             )
-            text.append(clip(clean(body), min(wide, room) - 1).ljust(wide), ink)
+            text.append(pad(clip(clean(body), min(wide, room) - 1), wide), ink)
             room -= wide
 
     def _facts(self, text: Text, details: DeviceDetails | None, now: float, width: int) -> None:
@@ -185,7 +185,7 @@ class NodePage:
         room = max(10, width - LABEL - 14)
         text.append(one.name.ljust(LABEL), self._inks["dim"])
         ink = self._inks["text"] if one.level is Level.WELL else self._inks.level(one.level)
-        text.append(clip(clean(one.text), room).ljust(room), ink)
+        text.append(pad(clean(one.text), room), ink)
         text.append(f" {one.when}\n", self._inks["unknown" if one.old else "dim"])
 
 

@@ -17,7 +17,7 @@ from textual.strip import Strip
 from backend.events import Level
 from backend.translation import _
 from tui.fleet_board import Cell, GridRow
-from tui.formats import clip, plural
+from tui.formats import clip, clip_middle, pad, plural
 from tui.inks import DRAINED, GLYPHS, Inks
 
 LEAST_WIDTH = 20
@@ -232,7 +232,7 @@ class HeatGrid(ScrollView, can_focus=True):
         names, cell, count, held = self._layout
         inks = self._inks
         ink = inks["text"] if row.level is Level.WELL else inks.level(row.level)
-        name = clip(row.node, names - SIGNS_WIDTH)
+        name = clip_middle(row.node, names - SIGNS_WIDTH)
         segments = [
             Segment("▸ " if here else "  ", base + inks["accent"]),
             Segment(name, base + ink),
@@ -241,7 +241,7 @@ class HeatGrid(ScrollView, can_focus=True):
         for place, item in enumerate(row.cells):
             segments.extend(self._cell(item, cell, here and place == self._column, base))
         segments.append(Segment(" " * cell * (count - len(row.cells)), base))
-        holder = clip(row.run or row.holder, held - 1).ljust(held)
+        holder = pad(clip(row.run or row.holder, held - 1), held)
         segments.append(Segment(holder, base + inks["text" if row.run else "dim"]))
         fresh = inks["dim"] if row.level is not Level.UNKNOWN else inks["unknown"]
         segments.append(Segment(clip(row.seen, SEEN_WIDTH).ljust(SEEN_WIDTH), base + fresh))
