@@ -9,6 +9,7 @@ import re
 
 from backend.catalog.catalog_files import find_model
 from backend.catalog.model import Architecture, Model
+from backend.engines import folders
 from backend.engines.container import container_commands
 from backend.engines.script_variables import VARIABLES, script_variables
 from backend.engines.site_rules import site_problems
@@ -99,14 +100,12 @@ def _command(recipe: Recipe, site: Site, node: Node, rank: int, script: str) -> 
 
 
 def _requirements(recipe: Recipe) -> Requirements:
-    readable = [recipe.data_path, recipe.hf_weights]
-    if recipe.tokenizer_path:
-        readable.append(recipe.tokenizer_path)
     return Requirements(
         modules=("torch", "torch_npu"),
         first_node_modules=(),
         npus_per_node=recipe.npus_per_node,
-        readable=tuple(readable),
+        readable=folders.read_paths(recipe),
+        without_weights=folders.without_weights(recipe),
     )
 
 

@@ -15,6 +15,17 @@ from backend.recipes.fields import Recipe
 _DATA_SUFFIXES = (".idx", ".bin", ".gz", ".zst", ".parquet", ".jsonl", ".json", ".txt", ".csv")
 
 
+def read_paths(recipe: Recipe) -> tuple[str, ...]:
+    """What is read of what the recipe names."""
+    return tuple(dict.fromkeys(filter(None, (recipe.data_path, recipe.hf_weights, recipe.tokenizer_path))))
+
+
+def without_weights(recipe: Recipe) -> tuple[str, ...]:
+    """Model folders among them of which the tokenizer and config.json are read, but no weights."""
+    only_tokenizer = recipe.tokenizer_path if recipe.tokenizer_path != recipe.hf_weights else ""
+    return tuple(filter(None, (only_tokenizer, recipe.hf_weights if recipe.from_scratch else "")))
+
+
 def processed_directory(recipe: Recipe, shared: str) -> str:
     """Where preprocessed data and converted weights of the recipe's model go."""
     if recipe.processed_directory:

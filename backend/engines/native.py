@@ -108,15 +108,13 @@ def _rendezvous(site: Site, rank: int) -> tuple[tuple[str, str], ...]:
 
 
 def _requirements(recipe: Recipe, site: Site) -> Requirements:
-    readable = [recipe.data_path, recipe.hf_weights]
-    if recipe.tokenizer_path:
-        readable.append(recipe.tokenizer_path)
     return Requirements(
         modules=MODULES + (("torch_npu",) if any(node.device == "npu" for node in site.nodes) else ()),
         first_node_modules=FIRST_NODE_MODULES,
         oldest=OLDEST,
         npus_per_node=recipe.npus_per_node,
-        readable=tuple(readable),
+        readable=folders.read_paths(recipe),
+        without_weights=folders.without_weights(recipe),
     )
 
 

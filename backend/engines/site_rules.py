@@ -6,7 +6,7 @@ from backend.engines.container import container_problems
 from backend.engines.stages import Site
 from backend.problems import Problem, Severity
 from backend.recipes.fields import Recipe
-from backend.translation import _
+from backend.translation import _, ngettext
 
 
 def site_problems(recipe: Recipe, site: Site) -> tuple[Problem, ...]:
@@ -18,8 +18,9 @@ def site_problems(recipe: Recipe, site: Site) -> tuple[Problem, ...]:
             Problem(
                 field="nodes",
                 severity=Severity.ERROR,
-                what=_("the recipe takes {wanted} nodes, {chosen} are chosen").format(
-                    wanted=recipe.nodes, chosen=len(names)
+                what=_("the recipe takes {wanted}, {chosen}").format(
+                    wanted=ngettext("{n} node", "{n} nodes", recipe.nodes).format(n=recipe.nodes),
+                    chosen=ngettext("{n} is chosen", "{n} are chosen", len(names)).format(n=len(names)),
                 ),
                 why=_("its layout counts every NPU"),
                 fix=_("choose {wanted} nodes, or change the layout").format(wanted=recipe.nodes),

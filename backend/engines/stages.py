@@ -87,8 +87,9 @@ class Requirements:
     """What the engine needs of every node, for the check stage.
 
     `modules`: Python modules that must be there, `first_node_modules` those of rank 0's node, which prepares
-    data and weights; `npus_per_node`: free NPUs; `readable`: paths that must
-    exist on rank 0's node; `oldest`: the least version ("2.5") of some of the modules.
+    data and weights; `npus_per_node`: free NPUs; `readable`: paths that must exist on rank 0's node, and
+    `without_weights` the model folders among them of which no weights are read; `oldest`: the least version
+    ("2.5") of some of the modules.
     """
 
     modules: tuple[str, ...]
@@ -96,6 +97,7 @@ class Requirements:
     npus_per_node: int
     readable: tuple[str, ...]
     oldest: tuple[tuple[str, str], ...] = ()
+    without_weights: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 from backend.fleet.inventory_fold import fold_nodes
 from backend.fleet.inventory_parse import NPUS_PER_NODE
 from backend.fleet.node_sets import expand, folded
-from backend.inventory import Inventory, Node, SshOptions
+from backend.inventory import Container, Inventory, Node, SshOptions
 
 
 def inventory_to_toml(inventory: Inventory, *, fold: bool = False) -> str:
@@ -19,8 +19,8 @@ def inventory_to_toml(inventory: Inventory, *, fold: bool = False) -> str:
     if ssh:
         sections.append(_section("[ssh]", ssh))
     if inventory.container is not None:
-        container = {name: getattr(inventory.container, name) for name in type(inventory.container).__slots__}
-        sections.append(_section("[container]", container.items()))
+        container = [(name, getattr(inventory.container, name)) for name in Container.__slots__]
+        sections.append(_section("[container]", (entry for entry in container if entry[1] != ())))
     nodes = fold_nodes(inventory.nodes) if fold else inventory.nodes
     sections.extend(_section("[[nodes]]", _node(node)) for node in nodes)
     if inventory.groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import asyncssh
@@ -39,12 +40,17 @@ def translated(error: BaseException, label: str, place: str, timeout_s: float, k
         what = _("{file} cannot be read: {error}").format(file=error.filename, error=error.strerror)
         return NodeError(_problem(label, what))
     if isinstance(error, OSError):
-        what = _("{place} cannot be reached: {error}").format(place=place, error=error.strerror or error)
+        what = _("{place} cannot be reached: {error}").format(place=place, error=_said(error))
         return NodeUnreachableError(_problem(label, what))
     if isinstance(error, asyncssh.DisconnectError):
         what = _("{place} ended the connection: {error}").format(place=place, error=error.reason)
         return NodeUnreachableError(_problem(label, what))
     return NodeError(_problem(label, _("no SSH to {place}: {error}").format(place=place, error=error)))
+
+
+def _said(error: OSError) -> str:
+    """The system's words: asyncio puts the address in their place, which the message has already."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def lost(label: str, what: str) -> NodeUnreachableError:

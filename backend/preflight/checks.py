@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from backend.engines.stages import Requirements
-from backend.events import NodeNotReached, NodeObserved
+from backend.events import NodeObserved
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.input_items import SCRIPT, fault_of, is_out_of_reach, read_inputs
 from backend.preflight.item import Item, Place, Verdict, script, short, unknown, well, wrong
 from backend.preflight.npu_health import FIX, ill_npus, is_too_ill, place_of
+from backend.preflight.npu_items import computes_on_processors, observed
 from backend.preflight.python_item import python_item
 from backend.problems import Problem, Severity
 from backend.translation import _
@@ -54,7 +55,7 @@ def _readable(node: Node, requirements: Requirements) -> Item:
             fix = _("put it there, or correct the path in the recipe")
             if is_out_of_reach(one):
                 return wrong(_("{path} cannot be read on {node}").format(path=path, node=node.name), fix)
-            if fault := fault_of(one, path):
+            if fault := fault_of(one, path, shards=path not in requirements.without_weights):
                 return wrong(f"{node.name}: {fault}", fix)
         return well(_("everything that is read is there"))
 
@@ -62,13 +63,16 @@ def _readable(node: Node, requirements: Requirements) -> Item:
     return Item("inputs", needed, (node.python, "-c", SCRIPT, *paths), judge, timeout_s=30.0)
 
 
-def judge_devices(node: Node, seen: NodeObserved | NodeNotReached, needed: int) -> Problem | None:
-    """Enough NPUs, well enough, and nobody on those that we would take."""
-    if isinstance(seen, NodeNotReached):
+def judge_devices(node: Node, done: Completed, needed: int) -> Problem | None:
+    """By the answer to `ask_table`: enough NPUs, well enough, and nobody on those that we would take."""
+    if computes_on_processors(node, done):
+        return None
+    seen = observed(node, done)
+    if not isinstance(seen, NodeObserved):
         return _problem(
             node,
             _("{node} does not answer for its NPUs").format(node=node.name),
-            seen.reason,
+            short(seen),
             _("run `npu-smi info` there; see `npudeck health`"),
         )
     if len(seen.devices) < needed:

@@ -6,7 +6,7 @@ from backend.events import Finding, Level, NodeObserved
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.item import Item, Verdict, short, unknown, warning, well, wrong
-from backend.preflight.npu_items import ask_table, observed
+from backend.preflight.npu_items import ON_PROCESSORS, ask_table, computes_on_processors, observed
 from backend.probes.circumstances import Circumstances
 from backend.probes.judge_node import judge_node
 from backend.translation import _, ngettext
@@ -38,6 +38,8 @@ def place_of(found: Finding) -> str:
 
 def npu_health_item(node: Node, needed: int) -> Item:
     def judge(done: Completed) -> Verdict:
+        if computes_on_processors(node, done):
+            return well(ON_PROCESSORS)
         seen = observed(node, done)
         if not isinstance(seen, NodeObserved):
             return unknown(short(seen))

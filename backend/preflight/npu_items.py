@@ -22,7 +22,7 @@ from backend.preflight.item import (
 )
 from backend.preflight.setting import Setting
 from backend.probes.probe_plan import judge_answer
-from backend.translation import _
+from backend.translation import _, ngettext
 
 _PATH = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/local/Ascend/driver/tools"
 # the reply begins behind a mark: a login shell may talk, and the table has no line of its own to begin with
@@ -41,6 +41,8 @@ for file in "$ascend"/ascend-toolkit/latest/*/ascend_toolkit_install.info \
     [ -r "$file" ] && grep -i '^version=' "$file" | head -n 1 | sed 's/^/npudeck-version cann /'
 done
 """
+ON_PROCESSORS = _("none: it computes on its processors")
+_NOT_FOUND = 127
 _VERSION = re.compile(r"(\w+) version=([A-Za-z0-9._+-]{1,60})", re.IGNORECASE)
 
 
@@ -48,20 +50,23 @@ def npus_item(node: Node, setting: Setting) -> Item:
     needed = setting.npus(node)
 
     def judge(done: Completed) -> Verdict:
+        if computes_on_processors(node, done):
+            return well(ON_PROCESSORS)
         seen = observed(node, done)
         if not isinstance(seen, NodeObserved):
             return wrong(short(seen), _("run `npu-smi info` there; see `npudeck health`"))
-        count = len(seen.devices)
-        found = _("{count} NPUs").format(count=count)
-        if count < needed:
+        found = npus(len(seen.devices))
+        if len(seen.devices) < needed:
             return wrong(found, _("choose other nodes, or lower npus_per_node; see `npudeck health`"))
         return well(found)
 
-    return Item("npus", _("{count} NPUs").format(count=needed), script(_INFO), judge, timeout_s=15.0)
+    return Item("npus", npus(needed), ask_table(), judge, timeout_s=15.0)
 
 
 def free_npus_item(node: Node) -> Item:
     def judge(done: Completed) -> Verdict:
+        if computes_on_processors(node, done):
+            return well(ON_PROCESSORS)
         seen = observed(node, done)
         if not isinstance(seen, NodeObserved):
             return unknown(short(seen))
@@ -76,7 +81,7 @@ def free_npus_item(node: Node) -> Item:
         verdict = wrong(text + others, _("wait for it, stop it, or choose other nodes"))
         return replace(verdict, alike=alike + others)
 
-    return Item("free_npus", _("no process on the NPUs"), script(_INFO), judge, timeout_s=15.0)
+    return Item("free_npus", _("no process on the NPUs"), ask_table(), judge, timeout_s=15.0)
 
 
 def inside_npus_item(node: Node, setting: Setting) -> Item:
@@ -88,13 +93,13 @@ def inside_npus_item(node: Node, setting: Setting) -> Item:
         if not isinstance(seen, NodeObserved):
             fix = _("mount npu-smi, dcmi and driver into it; one container alone may have an NPU")
             return wrong(short(seen), fix)
-        found = _("{count} NPUs").format(count=len(seen.devices))
+        found = npus(len(seen.devices))
         if len(seen.devices) < needed:
             return wrong(found, _("start the container with as many devices: `npudeck containers start`"))
         return well(found)
 
-    what = _("npu-smi in the container lists {count} NPUs").format(count=needed)
-    return Item("npus_inside", what, script(_INFO), judge, setting.inside, 15.0)
+    what = _("npu-smi in the container lists {npus}").format(npus=npus(needed))
+    return Item("npus_inside", what, ask_table(), judge, setting.inside, 15.0)
 
 
 def driver_item() -> Item:
@@ -127,6 +132,16 @@ def cann_item(setting: Setting) -> Item:
 def ask_table() -> tuple[str, ...]:
     """What `observed` reads the answer of."""
     return script(_INFO)
+
+
+def npus(count: int) -> str:
+    """ "1 NPU", "8 NPUs"."""
+    return ngettext("{n} NPU", "{n} NPUs", count).format(n=count)
+
+
+def computes_on_processors(node: Node, done: Completed) -> bool:
+    """A rehearsal on a machine without NPUs: none are missing there. Where npu-smi is, they count."""
+    return node.device == "cpu" and done.exit_code == _NOT_FOUND
 
 
 def observed(node: Node, done: Completed) -> NodeObserved | str:

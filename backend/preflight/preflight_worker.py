@@ -12,7 +12,7 @@ from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.preflight.checks import judge_devices, launch_items
 from backend.preflight.item import Status, finding_of
-from backend.probes.probe_worker import observe_once
+from backend.preflight.npu_items import ask_table
 from backend.problems import NodeError, Problem, Severity
 from backend.translation import _
 
@@ -43,8 +43,8 @@ async def _check_node(
             if verdict.status in (Status.WRONG, Status.UNKNOWN):
                 problems.append(finding_of(item, node.name, verdict).to_problem())
         if plan.requirements.npus_per_node and node.device != "cuda":
-            seen = await observe_once(transport, node, 15.0)
-            problem = judge_devices(node, seen, plan.requirements.npus_per_node)
+            done = await transport.run(node, ask_table(), timeout_s=15.0)
+            problem = judge_devices(node, done, plan.requirements.npus_per_node)
             if problem is not None:
                 problems.append(problem)
     except NodeError as error:

@@ -112,7 +112,7 @@ def test_a_recipe_for_other_machines_than_are_named(machines: Machines, check: C
     assert code == 1
     (found,) = [one for one in report["findings"] if one["item"] == "plan"]
     assert (found["state"], found["fix"]) == ("wrong", "choose 2 nodes, or change the layout")
-    assert "takes 2 nodes, 1 are chosen" in json.dumps(found)
+    assert "takes 2 nodes, 1 is chosen" in json.dumps(found)
     # what can be asked is asked all the same
     assert states(report)["npus", "m1"] == "ok"
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from backend.engines.stages import Requirements
 from backend.fleet.transport import Completed
 from backend.inventory import Node
-from backend.preflight.checks import launch_items
+from backend.preflight.checks import judge_devices, launch_items
 from backend.preflight.item import Finding, Status, finding_of
 
 NODE = Node("n01", "h", "192.0.2.1", 8, "/ws", python="/opt/python")
@@ -58,3 +59,22 @@ def test_what_is_read_must_be_there_and_whole() -> None:
 @pytest.mark.parametrize("said", [(), ({},), ("text",), ({"kind": "file"}, {"kind": "file"})])
 def test_an_answer_of_something_else_is_no_answer(said: tuple[object, ...]) -> None:
     assert inputs(*said).status is Status.UNKNOWN
+
+
+def test_weights_that_nobody_reads_may_be_missing() -> None:
+    """Of a model that is trained from scratch only config.json and tokenizer are read."""
+    shards = {"kind": "folder", "missing": ["m-2.safetensors"]}
+    needs = replace(NEEDS, without_weights=("/d",))
+    (item,) = [one for one in launch_items(NODE, needs, 0, "/shared") if one.name == "inputs"]
+    done = Completed(0, f"npudeck-input {json.dumps(shards)}\n".encode(), b"")
+    assert item.judge(done).status is Status.OK
+
+
+def test_a_rehearsal_needs_no_npu_smi() -> None:
+    absent = Completed(127, b"npudeck-table\nsh: npu-smi: not found\n", b"")
+    assert judge_devices(replace(NODE, device="cpu"), absent, 2) is None
+    problem = judge_devices(NODE, absent, 2)
+    assert problem is not None
+    assert problem.why == "npu-smi: not found"
+    silent = Completed(1, b"npudeck-table\ndcmi module initialize failed. ret is -8005\n", b"")
+    assert judge_devices(replace(NODE, device="cpu"), silent, 2) is not None
