@@ -9,11 +9,6 @@ from backend.preflight.item import Item, Verdict, short, unknown, warning, well,
 from backend.preflight.setting import Setting
 from backend.translation import _
 
-# the list makes the directory that it reads: where there is none, nothing is held and nothing shall be made
-_ASK = """
-[ -d "$1/leases" ] || { printf 'npudeck-lease\\ttaken\\n'; exit 0; }
-"""
-
 
 def lease_item(node: Node, setting: Setting) -> Item:
     """Without a recipe nothing is to be started: what computes there is only worth a remark."""
@@ -30,7 +25,7 @@ def lease_item(node: Node, setting: Setting) -> Item:
         fix = _("wait for it or stop it: `npudeck fleet leases {node}` says more").format(node=node.name)
         return (warning if setting.recipe is None else wrong)(short(_words(held)), fix)
 
-    argv = ("sh", "-c", _ASK + LIST, "npudeck-lease", *words)
+    argv = ("sh", "-c", LIST, "npudeck-lease", *words)
     return Item("leases", _("nobody holds its NPUs"), argv, judge, setting.inside)
 
 

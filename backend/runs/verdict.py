@@ -92,6 +92,7 @@ def how_it_ended(item: NodeEvidence) -> str:
     if item.lost:
         return {
             "reboot": _("the node was restarted"),
+            "container": _("the container was restarted"),
             "supervisor-killed": _("the job and its wrapper were killed"),
             "never-started": _("the job never started"),
         }.get(item.lost, item.lost)

@@ -29,12 +29,14 @@ complain() {
 
 # ---- who is who: a process id means something only with its start time, this boot and this container --------
 
-here=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null):$(readlink /proc/self/ns/pid 2>/dev/null)
-
 # /proc/PID/stat from the state on; the name before it may hold blanks and parentheses
 stat_of() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null; }
 
 started_at() { stat_of "$1" | cut -d' ' -f20; }
+
+# a container that is restarted gets the same namespace number again, but its first process is another one
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
+here=$boot:$(readlink /proc/self/ns/pid 2>/dev/null):$(started_at 1)
 
 # alive PID START: still the process that started then, and not a zombie
 alive() {
@@ -83,7 +85,10 @@ print_status() {
     elif [ "$owner" = "$here" ]; then
         echo "lost why=supervisor-killed"
     else
-        echo "lost why=reboot"
+        case $owner in
+        "$boot":*) echo "lost why=container" ;;
+        *) echo "lost why=reboot" ;;
+        esac
     fi
 }
 

@@ -230,6 +230,11 @@ def test_reboot_and_crash_before_the_job(jobs: Jobs) -> None:
     (jobs.root / "train" / "exit").unlink()
     (jobs.root / "train" / "pid").write_text(" ".join([*words[:5], "another-boot:pid:[1]"]) + "\n")
     assert jobs.status("train") == JobStatus("lost", why="reboot")
+    # Docker gives a restarted container the namespace number that it had: its first process started later
+    (jobs.root / "train" / "pid").write_text(
+        " ".join([*words[:5], words[5].rpartition(":")[0] + ":1"]) + "\n"
+    )
+    assert jobs.status("train") == JobStatus("lost", why="container")
     (jobs.root / "train" / "pid").unlink()
     assert jobs.status("train").kind == "starting"
     minute_ago = time.time() - 60
