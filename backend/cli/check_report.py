@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from backend.cli.check_repairs import Done, repairs_of
-from backend.cli.number_words import span
 from backend.cli.visible_text import visible
 from backend.fleet.node_sets import folded
 from backend.inventory import Inventory
+from backend.number_words import span
 from backend.preflight.item import Finding, Status
 from backend.preflight.items import ORDER
 from backend.preflight.login_items import SSH

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.cli.data_show import token_words
 from backend.cli.data_text import Look, run_lines, wrapped
 from backend.cli.data_verify import set_lines

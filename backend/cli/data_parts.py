@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from backend import number_words as words
 from backend.cli import diagnostics
-from backend.cli import number_words as words
 from backend.cli.arguments import Commands, add_command, add_json
 from backend.cli.flag_types import path, positive
 from backend.cli.job_problems import told_as

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.cli.job_display import Display
 from backend.cli.job_pace import Mark, Pace
 from backend.translation import _

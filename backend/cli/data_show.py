@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from backend import number_words as words
 from backend.cli import diagnostics
-from backend.cli import number_words as words
 from backend.cli.arguments import Commands, add_command, add_json
 from backend.cli.data_flags import add_tokenizer_flags
 from backend.cli.data_text import Look, look_of_stdout, run_lines

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.cli.diagnostics import printable
 from backend.cli.report_output import print_report
 from backend.translation import _, ngettext

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.cli.visible_text import visible
 from backend.translation import _
 

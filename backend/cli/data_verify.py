@@ -9,8 +9,8 @@ from operator import itemgetter
 from pathlib import PurePath
 from typing import Any
 
+from backend import number_words as words
 from backend.cli import diagnostics
-from backend.cli import number_words as words
 from backend.cli.arguments import Commands, add_command, add_json
 from backend.cli.data_flags import add_tokenizer_flags
 from backend.cli.flag_types import path, positive

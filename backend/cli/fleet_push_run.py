@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.cli.diagnostics import say, say_problem
 from backend.cli.equal_problems import together
 from backend.cli.fleet_push import GOES_ON, KINDS

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.cli.number_words import size
 from backend.cli.visible_text import visible
 from backend.fleet.capture_client import Captured
 from backend.fleet.gather import by_equality
 from backend.fleet.kept_output import Output
 from backend.fleet.node_sets import folded
+from backend.number_words import size
 from backend.problems import NpudeckError
 from backend.translation import _, ngettext
 

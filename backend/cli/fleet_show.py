@@ -89,8 +89,8 @@ def _print(document: dict[str, Any], facts: NodeFacts | None) -> None:
 
 
 def _rows(document: dict[str, Any], facts: NodeFacts | None) -> list[tuple[str, str]]:
-    from backend.cli.number_words import size, span
     from backend.fleet.drain_files import Drain
+    from backend.number_words import size, span
 
     key, drained = document["host_key"], document["drained"]
     where = "@".join(filter(None, [document["user"], document["host"]]))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.cli.diagnostics import printable, say
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.cli.visible_text import visible
 from backend.cli.weights_words import labelled
 from backend.translation import _, ngettext

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.cli.job_display import Display
 from backend.cli.job_pace import Mark, Pace
 from backend.cli.visible_text import visible

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.cli.report_output import print_report
 from backend.cli.weights_words import adapter_words, labelled, layout_words, model_words, rope_words
 from backend.translation import _, ngettext

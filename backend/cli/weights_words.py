@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from backend.cli import number_words as words
+from backend import number_words as words
 from backend.translation import _, ngettext
 
 _LABEL = 12

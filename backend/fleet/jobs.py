@@ -25,8 +25,8 @@ class JobStatus:
 
     `exit_code` is set for `exited` alone; `signal` is the name ("SIGKILL") of what ended it, or "".
     `at`: UTC epoch seconds on the node, of the start (running) or of the end (exited). `why`: reboot,
-    container (it was restarted), supervisor-killed, never-started, stopped-unsupervised. `left`: processes that
-    could not be killed.
+    container (it was restarted), supervisor-killed, never-started, stopped-unsupervised. `left`: processes
+    that could not be killed.
     """
 
     kind: Kind

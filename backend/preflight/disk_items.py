@@ -5,6 +5,7 @@ from __future__ import annotations
 from backend.engines.container import GUIDE_SHM_BYTES, parse_size
 from backend.fleet.transport import Completed
 from backend.inventory import Node
+from backend.number_words import size
 from backend.preflight.item import (
     Item,
     Place,
@@ -18,7 +19,6 @@ from backend.preflight.item import (
     wrong,
 )
 from backend.preflight.setting import Setting
-from backend.preflight.size_words import size_words
 from backend.translation import _
 
 # logs, the code, the job's own files
@@ -49,7 +49,7 @@ def _item(name: str, place: Place, directory: str, least: int, why: str) -> Item
         sizes = _sizes(done)
         if sizes is None:
             return unknown(short(done.complaint()))
-        found = _("{free} free of {size}").format(free=size_words(sizes[1]), size=size_words(sizes[0]))
+        found = _("{free} free of {size}").format(free=size(sizes[1]), size=size(sizes[0]))
         if sizes[1] >= least:
             return well(found)
         if name == "work_disk":
@@ -57,7 +57,7 @@ def _item(name: str, place: Place, directory: str, least: int, why: str) -> Item
         fix = _("make room, keep fewer checkpoints (keep_last), or save elsewhere (checkpoint_directory)")
         return wrong(found, fix)
 
-    needed = _("{size} free in {path}{why}").format(size=size_words(least), path=directory, why=why)
+    needed = _("{size} free in {path}{why}").format(size=size(least), path=directory, why=why)
     return Item(name, needed, script(_FREE, directory), judge, place)
 
 

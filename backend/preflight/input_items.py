@@ -12,8 +12,8 @@ from typing import Any
 
 from backend.fleet.transport import Completed
 from backend.inventory import Node
+from backend.number_words import size
 from backend.preflight.item import Item, Place, Verdict, lines_after, short, unknown, warning, well, wrong
-from backend.preflight.size_words import size_words
 from backend.recipes.fields import Recipe
 from backend.translation import _, ngettext
 
@@ -172,12 +172,10 @@ def _judge_config(said: dict[str, Any], path: str) -> Verdict:
 def _judge_weights(said: dict[str, Any], path: str) -> Verdict:
     if lacking := _no_config(said, path):
         return lacking
-    shards, size = said.get("shards"), said.get("bytes")
-    if not isinstance(shards, int) or not isinstance(size, int) or not 0 < size < 1 << 63 or shards < 1:
+    shards, total = said.get("shards"), said.get("bytes")
+    if not isinstance(shards, int) or not isinstance(total, int) or not 0 < total < 1 << 63 or shards < 1:
         return wrong(_("{path} has no weights").format(path=path), _("bring the shards there"))
-    return well(
-        ngettext("{n} file, {size}", "{n} files, {size}", shards).format(n=shards, size=size_words(size))
-    )
+    return well(ngettext("{n} file, {size}", "{n} files, {size}", shards).format(n=shards, size=size(total)))
 
 
 def _no_config(said: dict[str, Any], path: str) -> Verdict | None:

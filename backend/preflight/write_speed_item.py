@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from backend.fleet.transport import Completed
+from backend.number_words import byte_rate, size
 from backend.preflight.item import Item, Verdict, lines_after, short, unknown, warning, well
 from backend.preflight.python_item import unusable_python
 from backend.preflight.setting import Setting
-from backend.preflight.size_words import size_words
 from backend.translation import _
 
 WRITE_SPEED = "write_speed"
@@ -91,7 +91,7 @@ def write_speed_item(setting: Setting) -> Item:
 def _judge(rate: float, setting: Setting) -> Verdict:
     """`rate`: bytes/s of one node."""
     need, recipe = setting.checkpoints, setting.recipe
-    found = _("{rate} from {node}").format(rate=size_words(rate) + "/s", node=setting.first.name)
+    found = _("{rate} from {node}").format(rate=byte_rate(rate), node=setting.first.name)
     if need is None or recipe is None:
         return well(found)
     ranks = recipe.tensor_parallel * recipe.pipeline_parallel
@@ -100,7 +100,7 @@ def _judge(rate: float, setting: Setting) -> Verdict:
     words = _("{found}: a checkpoint of {size} takes {time}")
     if writers > 1:
         words = _("{found}: a checkpoint of {size} takes {time} if all {writers} nodes write as fast")
-    found = words.format(found=found, size=size_words(need.one), time=_time(save_s), writers=writers)
+    found = words.format(found=found, size=size(need.one), time=_time(save_s), writers=writers)
     if save_s <= LONGEST_SAVE_S:
         return well(found)
     return warning(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.cli import number_words as words
+from backend import number_words as words
 
 
 @pytest.mark.parametrize(
