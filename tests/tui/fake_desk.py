@@ -10,7 +10,7 @@ from backend.engines.stages import LaunchPlan, NodeCommand, Requirements, StageP
 from backend.events import Event, RunCreated, RunStateChanged, RunStatus, StageName
 from backend.inventory import Inventory, Node
 from backend.live.desk import LogChunk, LogSource
-from backend.problems import Problem
+from backend.problems import InputError, Problem
 from backend.recipes.check import check_with_catalog
 from backend.recipes.fields import Recipe
 from backend.state.fleet_state import FleetState
@@ -122,7 +122,8 @@ class FakeDesk:
         return check_with_catalog(recipe)
 
     def preview(self, recipe: Recipe) -> LaunchPlan:
-        assert self.inventory is not None
+        if self.inventory is None or not self.inventory.nodes:
+            raise InputError.because("there are no nodes to run on")
         stages = []
         for name in (StageName.DATA, StageName.WEIGHTS, StageName.TRAIN):
             count = recipe.nodes if name is StageName.TRAIN else 1

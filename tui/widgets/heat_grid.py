@@ -170,9 +170,10 @@ class HeatGrid(ScrollView, can_focus=True):
         return sum(end <= x for end in ends[1:])
 
     def _clamp_column(self) -> None:
+        self._column = max(0, self._column)
         cells = len(self.current.cells) if self.current else 0
         if cells:
-            self._column = min(max(0, self._column), cells - 1)
+            self._column = min(self._column, cells - 1)
 
     def _go(self, row: int, column: int) -> None:
         if not self._rows:
