@@ -9,7 +9,7 @@ from enum import StrEnum
 from backend.events import DeviceReading, Finding, Level
 from backend.state.device_health import Verdict
 from backend.state.fleet_state import FleetCounts, FleetState, NodeView
-from backend.state.holding import NodeHoldings
+from backend.state.lease import NodeLeases
 from backend.state.run_state import RunBook, RunView
 from backend.translation import _
 from tui.concerns import (
@@ -124,7 +124,7 @@ class FleetBoard:
         """Who drained the node and when, UTC epoch seconds; ("", 0.0) when it is not known."""
         return self._fleet.drained_by.get(view.name, ("", 0.0))
 
-    def holdings(self, view: NodeView) -> NodeHoldings | None:
+    def holdings(self, view: NodeView) -> NodeLeases | None:
         """Who holds the node, as it said last; None: it has not said."""
         return self._fleet.holdings.get(view.name)
 

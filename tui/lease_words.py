@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from backend.state.holding import EVERYTHING, Holding, NodeHoldings
+from backend.state.lease import EVERYTHING, Lease, NodeLeases
 from backend.translation import _
 from tui.finding_words import append_line
 from tui.formats import age, clean, hang, since
@@ -16,19 +16,19 @@ BY_HAND = "by-hand-"  # begins the name under which a person holds NPUs
 OLD_S = 60.0
 
 
-def user_of(holding: Holding) -> str:
+def user_of(holding: Lease) -> str:
     """The person without the bastion; what is wrong with the lease where that matters more."""
     if holding.state == "broken":
         return _("broken")
     return clean(holding.actor.partition("@")[0]) or _("held")
 
 
-def in_force(said: NodeHoldings | None) -> list[Holding]:
+def in_force(said: NodeLeases | None) -> list[Lease]:
     """The leases that keep others away."""
     return [one for one in said.leases if not one.over] if said is not None else []
 
 
-def short_holder(said: NodeHoldings | None) -> str:
+def short_holder(said: NodeLeases | None) -> str:
     """Who holds some of a node, for its line in the grid; "" for nobody, or when it is not known."""
     users = list(dict.fromkeys(user_of(one) for one in in_force(said)))
     return f"{users[0]}+{len(users) - 1}" if len(users) > 1 else "".join(users)
@@ -37,7 +37,7 @@ def short_holder(said: NodeHoldings | None) -> str:
 def append_holders(
     text: Text,
     node: str,
-    said: NodeHoldings | None,
+    said: NodeLeases | None,
     npu_id: int | None,
     own: Sequence[str],
     now: float,
@@ -63,7 +63,7 @@ def append_holders(
         append_line(text, "", _("as the node said {age} ago").format(age=age(late)), width, inks)
 
 
-def _sentence(one: Holding, node: str, now: float) -> str:
+def _sentence(one: Lease, node: str, now: float) -> str:
     if one.state == "broken":
         words = _("its lease cannot be read, so nobody gets it; npudeck fleet release {node} --steal")
         return words.format(node=node)

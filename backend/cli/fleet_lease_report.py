@@ -10,10 +10,10 @@ from backend.cli.diagnostics import printable, say, say_problem
 from backend.cli.equal_problems import together
 from backend.cli.output import print_table
 from backend.fleet.hold_worker import GivenBack, names_of
-from backend.fleet.lease_script import EVERYTHING, Lease
 from backend.fleet.leases import BY_HAND
 from backend.fleet.node_sets import folded
 from backend.problems import NpudeckError
+from backend.state.lease import EVERYTHING, Lease
 from backend.translation import _
 
 Answer = tuple[Lease, ...] | NpudeckError

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from backend.fleet.fan_out import fan_out
-from backend.fleet.lease_script import EVERYTHING, Lease
 from backend.fleet.leases import BY_HAND, LeaseOwner, acquire, leases_of, undo
 from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.problems import ConflictError, NodeError, NodeUnreachableError, NpudeckError
+from backend.state.lease import EVERYTHING, Lease
 from backend.translation import _
 
 _PATIENCE_S = 5.0  # for a node that was being asked when the interrupt came

@@ -16,10 +16,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-State = Literal["held", "orphaned", "reboot", "restart", "silent", "broken"]
-EVERYTHING = "all"
+from backend.state.lease import Lease
 
 _WORDS = """
 set -eu
@@ -215,32 +213,6 @@ printf 'npudeck-lease\\ttaken\\n'
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """One NPU (or `all`) and who has it. `quiet_s`: since when nobody renewed it; `alive`: processes of its
-    run.
-
-    `state`: `held`; `orphaned`: not renewed, but its processes live; `reboot`, `restart`, `silent`: over,
-    by a new start of the machine or of the container, or for want of a renewal; `broken`: its file cannot
-    be read.
-    """
-
-    device: str
-    state: State
-    run_key: str
-    actor: str
-    since: float
-    place: str
-    quiet_s: int
-    ttl_s: int
-    alive: int
-    why: str
-
-    @property
-    def over(self) -> bool:
-        return self.state in ("reboot", "restart", "silent")
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """`done`: the node did what it was asked to. Leases by what was said of them: refused, replaced, other
     …
@@ -296,15 +268,15 @@ def _lease(fields: list[str]) -> Lease:
     known = state if state in ("held", "orphaned", "reboot", "restart", "silent") else "broken"
     return Lease(
         device,
-        known,  # type: ignore[arg-type]
         run_key or "?",
         actor or "?",
         float(_number(since)),
-        place,
+        known,  # type: ignore[arg-type]
         _number(quiet),
-        _number(ttl),
         _number(alive),
         why,
+        _number(ttl),
+        place,
     )
 
 

@@ -11,13 +11,11 @@ from datetime import UTC, datetime
 
 from backend.fleet.lease_script import (
     DROP,
-    EVERYTHING,
     LIST,
     RENEW,
     TAKE,
     UNDO,
     Answer,
-    Lease,
     parse_answer,
     words_of,
 )
@@ -25,6 +23,7 @@ from backend.fleet.login_shell_client import check_commands_run
 from backend.fleet.transport import Transport
 from backend.inventory import Node
 from backend.problems import ConflictError, NodeError, Problem, Severity
+from backend.state.lease import EVERYTHING, Lease
 from backend.translation import _
 
 TTL_S = 900

@@ -6,13 +6,12 @@ import asyncio
 
 from backend.clock import Clock, RealClock
 from backend.fleet.connect_client import ContainerTransport
-from backend.fleet.lease_script import Lease
 from backend.fleet.leases import leases_of
 from backend.fleet.transport import Transport
 from backend.inventory import Inventory, Node
 from backend.problems import NpudeckError
 from backend.state.fleet_state import FleetState
-from backend.state.holding import Holding, NodeHoldings
+from backend.state.lease import NodeLeases
 
 INTERVAL_S = 15.0
 APART_S = 0.05  # between the first questions to two nodes: the table of all cards comes first
@@ -62,19 +61,6 @@ class LeaseFeed:
         except NpudeckError:
             said = {name: one for name, one in self._fleet.holdings.items() if name != node.name}
         else:
-            held = NodeHoldings(self._clock.now(), tuple(map(_holding, leases)))
+            held = NodeLeases(self._clock.now(), leases)
             said = {**self._fleet.holdings, node.name: held}
         self._fleet.holdings = said
-
-
-def _holding(lease: Lease) -> Holding:
-    return Holding(
-        lease.device,
-        lease.run_key,
-        lease.actor,
-        lease.since,
-        lease.state,
-        lease.quiet_s,
-        lease.alive,
-        lease.why,
-    )

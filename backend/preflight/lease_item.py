@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from backend.fleet.lease_script import EVERYTHING, LIST, Lease, parse_answer, words_of
+from backend.fleet.lease_script import LIST, parse_answer, words_of
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.item import Item, Verdict, short, unknown, warning, well, wrong
 from backend.preflight.setting import Setting
+from backend.state.lease import EVERYTHING, Lease
 from backend.translation import _
 
 

@@ -17,7 +17,7 @@ from backend.events import (
 )
 from backend.inventory import Inventory, Node
 from backend.state.device_health import Verdict, judge
-from backend.state.holding import NodeHoldings
+from backend.state.lease import NodeLeases
 from backend.translation import _
 
 STALE_AFTER_S = 30.0
@@ -124,7 +124,7 @@ class FleetState:
     findings: tuple[Finding, ...] = ()
     drained: Mapping[str, str] = field(default_factory=dict)
     drained_by: Mapping[str, tuple[str, float]] = field(default_factory=dict)
-    holdings: Mapping[str, NodeHoldings] = field(default_factory=dict)
+    holdings: Mapping[str, NodeLeases] = field(default_factory=dict)
 
     @classmethod
     def of(cls, inventory: Inventory) -> FleetState:

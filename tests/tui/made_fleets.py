@@ -24,7 +24,7 @@ from backend.events import (
     RunStatus,
     StageName,
 )
-from backend.state.holding import Holding, NodeHoldings
+from backend.state.lease import Lease, NodeLeases
 
 
 def device(
@@ -152,13 +152,13 @@ def ill_desk() -> FakeDesk:
     )
     desk.fleet.drained = {"demo-1": "cable ordered"}
     desk.fleet.drained_by = {"demo-1": ("ops2@gate", NOW - 2700)}
-    mine = Holding("all", "r4-r4-3f2a91", "ops1@bastion", NOW - 100, "held")
-    theirs = Holding("1", "by-hand-ops2-gate", "ops2@gate", NOW - 5400, "held", 40, 0, "profiling")
+    mine = Lease("all", "r4-r4-3f2a91", "ops1@bastion", NOW - 100, "held")
+    theirs = Lease("1", "by-hand-ops2-gate", "ops2@gate", NOW - 5400, "held", 40, 0, "profiling")
     desk.fleet.holdings = {
-        "demo-1": NodeHoldings(NOW - 4, (mine,)),
-        "demo-2": NodeHoldings(NOW - 4, (mine,)),
-        "demo-3": NodeHoldings(NOW - 4, (theirs,)),
-        "demo-4": NodeHoldings(NOW - 4),
+        "demo-1": NodeLeases(NOW - 4, (mine,)),
+        "demo-2": NodeLeases(NOW - 4, (mine,)),
+        "demo-3": NodeLeases(NOW - 4, (theirs,)),
+        "demo-4": NodeLeases(NOW - 4),
     }
     add_running(desk)
     return desk

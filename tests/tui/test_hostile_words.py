@@ -11,7 +11,7 @@ from waiting import OpenConsole
 
 from backend.events import Finding, Level, NodeDetailed, NodeNotReached
 from backend.inventory import Inventory, Node
-from backend.state.holding import Holding, NodeHoldings
+from backend.state.lease import Lease, NodeLeases
 from tui.formats import clip, clip_middle, hang, pad
 
 WORDS = {
@@ -43,8 +43,8 @@ def _desk(word: str) -> FakeDesk:
             "", NOW, (), None, (Finding(word, Level.WARNING, "", None, None, word, word, word, NOW),)
         ),
     )
-    lease = Holding("all", word, word, NOW - 99, "held", 0, 0, word)
-    desk.fleet.holdings = {first: NodeHoldings(NOW, (lease,)), second: NodeHoldings(NOW, (lease,))}
+    lease = Lease("all", word, word, NOW - 99, "held", 0, 0, word)
+    desk.fleet.holdings = {first: NodeLeases(NOW, (lease,)), second: NodeLeases(NOW, (lease,))}
     desk.fleet.drained = {first: word}
     desk.fleet.drained_by = {first: (word, NOW - 5)}
     return desk

@@ -12,15 +12,15 @@ from made_fleets import device, observed
 from screen_text import screen_lines, screen_text, settled
 from waiting import OpenConsole
 
-from backend.state.holding import Holding, NodeHoldings
+from backend.state.lease import Lease, NodeLeases
 
-HELD = Holding("all", "r9-44ab", "ops2@gate", NOW - 5400, "held", 40)
+HELD = Lease("all", "r9-44ab", "ops2@gate", NOW - 5400, "held", 40)
 
 
-def _desk(*leases: Holding, at: float = NOW - 4) -> FakeDesk:
+def _desk(*leases: Lease, at: float = NOW - 4) -> FakeDesk:
     desk = FakeDesk(fake_desk.small_inventory(1, 2))
     desk.apply(observed("demo-1", (device(0), device(1))))
-    desk.fleet.holdings = {"demo-1": NodeHoldings(at, leases)}
+    desk.fleet.holdings = {"demo-1": NodeLeases(at, leases)}
     return desk
 
 

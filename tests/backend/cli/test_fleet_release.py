@@ -11,9 +11,9 @@ import pytest
 from backend.cli.main import main
 from backend.fleet import leases
 from backend.fleet.inventory_files import save_inventory
-from backend.fleet.leases import Lease
 from backend.inventory import Inventory, Node
 from backend.runs.run_site_files import actor
+from backend.state.lease import Lease
 
 State = Literal["held", "broken"]
 MINE = f"by-hand-{actor()}"
@@ -42,7 +42,7 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Lease]:
 
 
 def lease(run: str, state: State = "held", since: float = 1.0) -> Lease:
-    return Lease("0", state, run, "ann@gate", since, "", 1, 900, 0, "")
+    return Lease("0", run, "ann@gate", since, state, 1, 0, "", 900)
 
 
 def test_what_others_hold_is_not_given_back(held: list[Lease], capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from backend.inventory import Inventory, Node
 from backend.live.lease_feed_worker import LeaseFeed
 from backend.problems import NodeError
 from backend.state.fleet_state import FleetState
-from backend.state.holding import NodeHoldings
+from backend.state.lease import NodeLeases
 
 OWNER = LeaseOwner("r9-44ab", "ops2@gate", 1_763_900_000.0, why="profiling")
 
@@ -55,7 +55,7 @@ async def test_who_holds_a_node_is_known_as_it_changes(tmp_path: Path) -> None:
     feed.start()
     try:
         await _until(lambda: state.holdings)
-        assert state.holdings["n1"] == NodeHoldings(77.0)
+        assert state.holdings["n1"] == NodeLeases(77.0)
 
         await acquire(transport, node, OWNER, [0, 3])
         await _until(lambda: state.holdings["n1"].leases)
