@@ -17,6 +17,7 @@ from backend.live.desk import Desk
 from backend.problems import NpudeckError, errors_of
 from backend.translation import _, ngettext
 from tui.actions import EVERYWHERE, FLEET, NODE, RECIPE, RUN, RUNS, bindings_of
+from tui.drain_words import drain_question
 from tui.fleet_board import FleetBoard
 from tui.formats import plural
 from tui.inks import Inks
@@ -26,7 +27,7 @@ from tui.palette import ActionProvider
 from tui.recipe_draft import RecipeDraft
 from tui.recipe_saver import save_draft
 from tui.recipe_words import launch_command
-from tui.requests import NodeAsked, RunAsked, StopAsked
+from tui.requests import DrainAsked, NodeAsked, RunAsked, StopAsked
 from tui.run_words import run_title
 from tui.screens.confirm_screen import ConfirmScreen
 from tui.screens.deck_screen import DeckScreen
@@ -241,6 +242,32 @@ class NpudeckApp(App[None]):
             self.notify(str(error), title=_("Not launched"), severity="error", markup=False, timeout=15)
             return
         await self.open_run(run_id)
+
+    def on_drain_asked(self, event: DrainAsked) -> None:
+        desk = self.session.desk
+        view = desk.fleet.nodes.get(event.node)
+        if view is None or desk.inventory is None:
+            return
+        question = drain_question(view, self.session.board, self.session.inks, desk.inventory.path)
+        screen = ConfirmScreen(
+            self.session.inks, question.title, question.text, 1, question.verb, question.command
+        )
+
+        def confirmed(agreed: bool | None) -> None:
+            if agreed:
+                self.run_worker(self._drain(event.node, question.reason), group="drain", exit_on_error=False)
+
+        self.push_screen(screen, confirmed)
+
+    async def _drain(self, node: str, reason: str) -> None:
+        desk = self.session.desk
+        try:
+            await (desk.undrain(node) if node in desk.fleet.drained else desk.drain(node, reason))
+        except NpudeckError as error:
+            self.notify(str(error), title=_("Nothing changed"), severity="error", markup=False, timeout=15)
+            return
+        if isinstance(self.screen, DeckScreen):
+            self.screen.show_all()
 
     def on_stop_asked(self, event: StopAsked) -> None:
         run = self.session.desk.runs.runs.get(event.run_id)

@@ -30,5 +30,12 @@ class StopAsked(Message):
 
 
 @dataclass
+class DrainAsked(Message):
+    """Take a node out of service, or put a drained one back; it has not been confirmed yet."""
+
+    node: str
+
+
+@dataclass
 class KeysChanged(Message):
     """Other keys work now than before: the bottom line is out of date."""

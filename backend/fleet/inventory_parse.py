@@ -22,7 +22,7 @@ from backend.fleet.node_sets import expand, node_names
 from backend.fleet.toml_table import TomlTable
 from backend.inventory import ALWAYS, Container, Inventory, Node, SshOptions
 from backend.problems import InputError, Problem, Severity
-from backend.translation import _
+from backend.translation import _, ngettext
 
 DEVICES = ("npu", "cuda", "cpu")
 HEALTH_WORDS = ("ok", "warning", "alarm", "critical")
@@ -176,7 +176,11 @@ def _for_each(table: TomlTable, key: str, pattern: str, names: tuple[str, ...]) 
         return (pattern,) * len(names)
     values = _expanded(table, key, pattern)
     if len(values) != len(names):
-        what = _("{pattern!r} stands for {count} hosts, name for {names} nodes")
+        what = ngettext(
+            "{pattern!r} stands for {count} host, name for {names} nodes",
+            "{pattern!r} stands for {count} hosts, name for {names} nodes",
+            len(values),
+        )
         fix = _('use a pattern such as "{name}.cluster" or a node set of the same size')
         table.problem(key, what.format(pattern=pattern, count=len(values), names=len(names)), "", fix)
         return ("",) * len(names) if not values else (values[0],) * len(names)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from backend.clock import RealClock
 from backend.engines.choose import check_all
 from backend.engines.stages import LaunchPlan
 from backend.events import Event
@@ -96,6 +97,26 @@ class ConsoleDesk:
 
         self._open_store().ask_stop(run_id, actor())
         ensure_supervisor(run_id)
+
+    async def drain(self, node: str, reason: str) -> None:
+        from backend.fleet.drain_files import Drain, drain
+        from backend.runs.run_site_files import actor
+        from backend.store.state_directory_files import state_directory
+
+        said = Drain(actor(), round(RealClock().now(), 3), reason)
+        await asyncio.to_thread(drain, self._fleet_needed(), state_directory(), (node,), said)
+        await self._look_at_drains()
+
+    async def undrain(self, node: str) -> None:
+        from backend.fleet.drain_files import undrain
+        from backend.store.state_directory_files import state_directory
+
+        await asyncio.to_thread(undrain, self._fleet_needed(), state_directory(), (node,))
+        await self._look_at_drains()
+
+    async def _look_at_drains(self) -> None:
+        if self._drains is not None:
+            await self._drains.look()
 
     def logs(self, run_id: str) -> tuple[LogSource, ...]:
         from backend.live.log_reader_files import log_sources

@@ -64,6 +64,14 @@ class Desk(Protocol):
 
     async def stop(self, run_id: str) -> None: ...
 
+    async def drain(self, node: str, reason: str) -> None:
+        """Start nothing new on a node; what runs there goes on. Raises `LocalError`."""
+        ...
+
+    async def undrain(self, node: str) -> None:
+        """Put a drained node back into service. Raises `LocalError`."""
+        ...
+
     def logs(self, run_id: str) -> tuple[LogSource, ...]: ...
 
     async def read_log(self, run_id: str, source: str, offset: int, limit: int = 262_144) -> LogChunk:

@@ -23,7 +23,7 @@ class DrainFeed:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        await self._read()
+        await self.look()
         self._task = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
@@ -34,9 +34,10 @@ class DrainFeed:
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
-            await self._read()
+            await self.look()
 
-    async def _read(self) -> None:
+    async def look(self) -> None:
+        """Read the file now."""
         try:
             drains = await asyncio.to_thread(drains_of, self._inventory, state_directory())
         except LocalError:

@@ -10,7 +10,7 @@ from backend.engines.stages import LaunchPlan, NodeCommand, Requirements, StageP
 from backend.events import Event, RunCreated, RunStateChanged, RunStatus, StageName
 from backend.inventory import Inventory, Node
 from backend.live.desk import LogChunk, LogSource
-from backend.problems import InputError, Problem
+from backend.problems import InputError, LocalError, Problem
 from backend.recipes.check import check_with_catalog
 from backend.recipes.fields import Recipe
 from backend.state.fleet_state import FleetState
@@ -93,6 +93,7 @@ class FakeDesk:
         self.logged: dict[str, list[str]] = {}
         self.launched: list[Recipe] = []
         self.stopped: list[str] = []
+        self.unwritable: LocalError | None = None
         self.saved: list[tuple[Recipe, str]] = []
         self.opened = False
         self.reads = 0
@@ -160,6 +161,14 @@ class FakeDesk:
     async def stop(self, run_id: str) -> None:
         self.stopped.append(run_id)
         self.push(RunStateChanged(run_id, NOW, RunStatus.STOPPING))
+
+    async def drain(self, node: str, reason: str) -> None:
+        if self.unwritable is not None:
+            raise self.unwritable
+        self.fleet.drained = {**self.fleet.drained, node: reason}
+
+    async def undrain(self, node: str) -> None:
+        self.fleet.drained = {name: why for name, why in self.fleet.drained.items() if name != node}
 
     def logs(self, run_id: str) -> tuple[LogSource, ...]:
         names = [key.partition("/")[2] for key in self.logged if key.startswith(f"{run_id}/")]

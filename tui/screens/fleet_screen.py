@@ -18,7 +18,7 @@ from tui.concerns import WHOLE_FLEET
 from tui.fleet_board import Measure
 from tui.formats import plural
 from tui.node_words import NodeWords
-from tui.requests import NodeAsked, RunAsked
+from tui.requests import DrainAsked, NodeAsked, RunAsked
 from tui.screens.deck_screen import DeckScreen
 from tui.session import Session
 from tui.widgets.concern_list import ConcernList
@@ -72,6 +72,8 @@ class FleetScreen(DeckScreen):
         idle = set() if row is not None and row.run else {"fleet.run"}
         if row is None or row.node == WHOLE_FLEET:
             idle.add("fleet.open")
+        if row is None or row.folded or row.node == WHOLE_FLEET:
+            idle.add("fleet.drain")
         if not self.session.board.concerns():
             idle |= {"fleet.next", "fleet.problems"}
         return frozenset(idle)
@@ -195,6 +197,13 @@ class FleetScreen(DeckScreen):
             self.action_fold()
         else:
             self.post_message(NodeAsked(row.node, grid.column))
+
+    def action_drain(self) -> None:
+        if self.session.desk.inventory is None:
+            return
+        row = self.query_one(HeatGrid).current
+        if row is not None and row.node in self.session.desk.fleet.nodes and not row.folded:
+            self.post_message(DrainAsked(row.node))
 
     def action_run(self) -> None:
         if self.session.desk.inventory is None:

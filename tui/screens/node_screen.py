@@ -16,7 +16,7 @@ from tui.inks import WORDS
 from tui.live_feed import Changes
 from tui.node_page_words import NodePage
 from tui.node_words import NodeWords
-from tui.requests import RunAsked
+from tui.requests import DrainAsked, RunAsked
 from tui.screens.deck_screen import DeckScreen
 from tui.session import Session
 
@@ -88,6 +88,9 @@ class NodeScreen(DeckScreen):
         page = self.query_one("#page")
         top = max(self._page.chips_line, self._page.chip_line - page.size.height + CHIP_LINES)
         self.call_after_refresh(page.scroll_to, y=top, animate=False)
+
+    def action_drain(self) -> None:
+        self.post_message(DrainAsked(self.node))
 
     def action_run(self) -> None:
         runs = self.session.board.runs_on(self.node)

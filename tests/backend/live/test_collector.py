@@ -99,7 +99,7 @@ async def test_drained_nodes_are_known_as_they_are_drained(tmp_path: Path, monke
         await asyncio.sleep(0.01)
     assert state.drained == {"n2": "fan"}
     (folder / "drained.json").write_text("broken")
-    await feed._read()
+    await feed.look()
     assert state.drained == {"n2": "fan"}
     (folder / "drained.json").unlink()
     while state.drained:

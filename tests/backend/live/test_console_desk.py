@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from backend.events import RunCreated, RunStateChanged, RunStatus
+from backend.fleet.drain_files import with_drained
 from backend.live.console import open_desk
 from backend.problems import InputError
 from backend.recipes.fields import Recipe
 from backend.store.run_store import RunStore
+from backend.store.state_directory_files import state_directory
 
 
 @pytest.fixture
@@ -54,3 +56,19 @@ async def test_without_an_inventory_nothing_is_launched(store: RunStore) -> None
 def test_a_named_inventory_must_be_there(store: RunStore) -> None:
     with pytest.raises(InputError, match="nowhere"):
         open_desk("/nowhere/npudeck.toml")
+
+
+async def test_draining_is_seen_at_once_and_by_other_commands(store: RunStore, tmp_path: Path) -> None:
+    path = tmp_path / "npudeck.toml"
+    text = '[fleet]\nwork_directory = "/w"\nshared_directory = "/w"\n[[nodes]]\nname = "n[1-2]"\n'
+    path.write_text(text.replace("[[nodes]]", '[[nodes]]\nhost = "127.0.0.[1-2]"\nport = 9'))
+    desk = open_desk(str(path))
+    await desk.open()
+    assert desk.inventory is not None
+    await desk.drain("n1", "fault 80E18402")
+    assert dict(desk.fleet.drained) == {"n1": "fault 80E18402"}
+    assert with_drained(desk.inventory, state_directory()).drained == ("n1",)
+    await desk.undrain("n1")
+    assert dict(desk.fleet.drained) == {}
+    assert with_drained(desk.inventory, state_directory()).drained == ()
+    await desk.close()
