@@ -59,12 +59,16 @@ def node_json(node: Node, inventory: Inventory, drained: Drain | None) -> dict[s
         "device": node.device,
         "work_directory": node.work_directory,
         "groups": groups_of(node, inventory),
-        "drained": None if drained is None else {"by": drained.by, "at": drained.at, "why": drained.why},
+        "drained": None if drained is None else drain_json(drained),
     }
 
 
 def groups_of(node: Node, inventory: Inventory) -> list[str]:
     return [name for name, members in inventory.groups if node.name in members]
+
+
+def drain_json(drained: Drain) -> dict[str, Any]:
+    return {"by": drained.by, "at": drained.at, "why": drained.why}
 
 
 def drain_words(drained: Drain) -> str:

@@ -46,17 +46,20 @@ def drains_of(inventory: Inventory, state: Path) -> dict[str, Drain]:
     return {name: Drain(**said) for name, said in nodes.items()}
 
 
-def drain(inventory: Inventory, state: Path, names: Sequence[str], said: Drain) -> tuple[str, ...]:
-    """Take nodes out of service; answers those that were not drained yet.
+def drain(
+    inventory: Inventory, state: Path, names: Sequence[str], said: Drain, *, anew: bool = False
+) -> dict[str, Drain]:
+    """Take nodes out of service; answers what stood there for those that were drained already.
 
-    A node that is drained already keeps its entry, unless a reason is given now. Raises `LocalError`.
+    They keep their entry, so that the first reason is not lost, unless `anew`. Raises `LocalError`.
     """
     with _changing(state) as fleets:
         nodes = fleets.setdefault(_key(inventory), {})
-        fresh = tuple(name for name in names if name not in nodes)
-        for name in names if said.why else fresh:
-            nodes[name] = asdict(said)
-    return fresh
+        before = {name: Drain(**nodes[name]) for name in names if name in nodes}
+        for name in names:
+            if anew or name not in before:
+                nodes[name] = asdict(said)
+    return before
 
 
 def undrain(inventory: Inventory, state: Path, names: Sequence[str]) -> tuple[str, ...]:

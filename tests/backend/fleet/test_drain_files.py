@@ -26,7 +26,7 @@ def fleet(tmp_path: Path) -> Inventory:
 
 def test_drained_and_back(fleet: Inventory, tmp_path: Path) -> None:
     assert drains_of(fleet, tmp_path) == {}
-    assert drain(fleet, tmp_path, ["n03", "n01"], ANN) == ("n03", "n01")
+    assert drain(fleet, tmp_path, ["n03", "n01"], ANN) == {}
     assert drains_of(fleet, tmp_path) == {"n03": ANN, "n01": ANN}
     assert with_drained(fleet, tmp_path).drained == ("n01", "n03")
     assert undrain(fleet, tmp_path, ["n01", "n02"]) == ("n01",)
@@ -34,12 +34,13 @@ def test_drained_and_back(fleet: Inventory, tmp_path: Path) -> None:
     assert (tmp_path / "drained.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_first_word_stays_unless_there_is_a_new_reason(fleet: Inventory, tmp_path: Path) -> None:
+def test_the_first_word_stays_unless_it_is_to_be_replaced(fleet: Inventory, tmp_path: Path) -> None:
     drain(fleet, tmp_path, ["n01"], ANN)
-    assert drain(fleet, tmp_path, ["n01", "n02"], Drain("bob@gate", 2.0)) == ("n02",)
-    assert drains_of(fleet, tmp_path)["n01"] == ANN
-    drain(fleet, tmp_path, ["n01"], Drain("bob@gate", 3.0, "memory replaced, watching"))
-    assert drains_of(fleet, tmp_path)["n01"].by == "bob@gate"
+    bob = Drain("bob@gate", 2.0, "memory replaced, watching")
+    assert drain(fleet, tmp_path, ["n01", "n02"], bob) == {"n01": ANN}
+    assert drains_of(fleet, tmp_path) == {"n01": ANN, "n02": bob}
+    assert drain(fleet, tmp_path, ["n01"], bob, anew=True) == {"n01": ANN}
+    assert drains_of(fleet, tmp_path)["n01"] == bob
 
 
 def test_a_fleet_of_another_file_is_another_fleet(fleet: Inventory, tmp_path: Path) -> None:
