@@ -8,7 +8,13 @@ import sys
 
 
 def open_console(arguments: argparse.Namespace) -> int:
-    """Open the screens. Textual is imported here and not before: commands stay fast."""
+    """Open the screens. Textual is imported here and not before: commands stay fast. Raises `UsageError`."""
+    from backend.cli.terminal import require_terminal
+    from backend.translation import _
+
+    require_terminal(
+        _("npudeck health, npudeck runs list, npudeck launch need no screen; npudeck --help lists all")
+    )
     from tui.app import run_console
 
     return run_console(arguments.inventory, getattr(arguments, "recipe", None))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from backend.cli.arguments import Commands, add_command, add_json
 from backend.cli.diagnostics import NO, OK, say
+from backend.cli.terminal import require_terminal
 from backend.problems import LocalError, Problem, Severity, UsageError
 from backend.translation import _
 
@@ -58,6 +59,9 @@ def _console(arguments: argparse.Namespace) -> int:
                 _("run `npudeck demo`, or add --headless"),
             )
         )
+    require_terminal(
+        _("npudeck demo --headless trains without a screen; npudeck demo fleet --dir DIR runs only the hosts")
+    )
     from backend.demo.demo_control import ask
     from backend.demo.demo_fleet import ensure_running
     from backend.demo.demo_layout import NODE_COUNT, claim, default_root
