@@ -89,7 +89,7 @@ def test_fleet_alone_until_interrupted(tmp_path: Path, number: int) -> None:
         assert layout.recipe.exists()
         assert "910B3" in ssh(layout, "demo-2", "npu-smi info").stdout
         ssh(layout, "demo-1", "setsid sleep 60 >/dev/null 2>&1 </dev/null &")
-        assert any(marked(str(folder)))
+        until(lambda: any(marked(str(folder))))
         process.send_signal(number)
         assert process.wait(20) == 0
         assert not any(marked(str(folder)))

@@ -108,15 +108,23 @@ async def test_a_command_ends_when_its_client_goes(hosts: DemoHosts, client: Cli
     await until(lambda: not any(marked(str(hosts.layout.root))))
 
 
+def sleeps(hosts: DemoHosts, node: str) -> bool:
+    """Whether `setsid sleep` has come so far: before, it belongs to the command that started it."""
+    pids = [pid for pid, _environment in marked(str(hosts.layout.root), node)]
+    names = (Path(f"/proc/{pid}/comm") for pid in pids)
+    return any(name.exists() and name.read_text() == "sleep\n" for name in names)
+
+
 async def test_a_cut_drops_the_link_and_spares_the_jobs(hosts: DemoHosts, client: Client) -> None:
     async with client.connect() as connection:
         await connection.run("setsid sleep 60 >/dev/null 2>&1 </dev/null &")
+        await until(lambda: sleeps(hosts, "demo-1"))
         assert await control(hosts, "cut demo-1") == "ok"
         await asyncio.wait_for(connection.wait_closed(), 10)
     with pytest.raises(OSError, match=r"(?i)refused|connect"):
         await client.run("true")
     assert state(await control(hosts, "status"), "demo-1")["state"] == "cut"
-    assert any(marked(str(hosts.layout.root), "demo-1"))
+    assert sleeps(hosts, "demo-1")
     port = hosts.nodes["demo-1"].port
     assert await control(hosts, "heal demo-1") == "ok"
     assert hosts.nodes["demo-1"].port == port
@@ -126,9 +134,10 @@ async def test_a_cut_drops_the_link_and_spares_the_jobs(hosts: DemoHosts, client
 async def test_power_off_ends_the_jobs_of_that_node_alone(hosts: DemoHosts, client: Client) -> None:
     for node in ("demo-1", "demo-2"):
         await client.run("setsid sleep 60 >/dev/null 2>&1 </dev/null &", node)
+        await until(lambda node=node: sleeps(hosts, node))  # type: ignore[misc]
     assert await control(hosts, "poweroff demo-1") == "ok"
     assert not any(marked(str(hosts.layout.root), "demo-1"))
-    assert any(marked(str(hosts.layout.root), "demo-2"))
+    assert sleeps(hosts, "demo-2")
     assert state(await control(hosts, "status"), "demo-1")["state"] == "off"
     assert await control(hosts, "heal demo-1") == "ok"
     assert (await client.run("true")).exit_status == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.cli.health_findings import lines
+from backend.cli.health_findings import blocks
 from backend.cli.health_report import fleet_of, to_json, to_rows
 from backend.events import Level, NodeNotReached, NodeObserved
 from backend.fleet.transport import Completed
@@ -91,7 +91,7 @@ async def test_names_that_try_tricks_are_text(here: Greeting, tmp_path: Path) ->
     assert [finding.level for finding in detailed.findings] == [Level.UNKNOWN]
     fleet = fleet_of(Inventory("lab", (NODE,), "/s"), ("n01",))
     fleet.apply([seen, detailed])
-    shown = "\n".join([*(" ".join(row) for row in to_rows(fleet)), *lines(fleet, (), 0.0)])
+    shown = "\n".join([*(" ".join(row) for row in to_rows(fleet)), *blocks(fleet, (), 0.0)])
     assert "[red]x[/]" in shown
     assert "\x1b" not in shown
     assert "\u202e" not in shown
