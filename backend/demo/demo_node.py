@@ -20,6 +20,7 @@ import asyncssh
 from backend.demo.demo_layout import NPUS_PER_NODE, USER, DemoLayout
 from backend.demo.marked_processes import FLEET, NODE, end_all
 from backend.demo.remote_command import serve_command
+from backend.demo.remote_files import RemoteFiles
 
 ADDRESS = "127.0.0.1"
 
@@ -83,6 +84,7 @@ class DemoNode:
             server_host_keys=[self._host_key],
             authorized_client_keys=self._logins,
             process_factory=self._serve,
+            sftp_factory=self._serve_files,
             encoding=None,
             # the quickest exchange that every client knows: all demo nodes share one processor
             kex_algs=["curve25519-sha256"],
@@ -106,6 +108,12 @@ class DemoNode:
             await asyncio.sleep(self._character.delay_s)
         await serve_command(request, str(self._disk / "home"), self._environment())
         self._touch()
+
+    async def _serve_files(self, channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
+        self._touch()
+        if self._character.delay_s:
+            await asyncio.sleep(self._character.delay_s)
+        return RemoteFiles(channel, self._disk / "home")
 
     def _touch(self) -> None:
         self.last_used = time.monotonic()
