@@ -97,6 +97,14 @@ class _Sending:
                 await asyncio.sleep(1.0)
 
     async def _attempt(self) -> str:
+        # before anything is made there: a node that takes no files keeps no empty part of one
+        sftp = await self._transport.sftp(self._node)
+        try:
+            return await self._through(sftp)
+        finally:
+            sftp.exit()
+
+    async def _through(self, sftp: asyncssh.SFTPClient) -> str:
         there, sum_there = await _part_there(self._transport, self._node, self._part, self._item.size)
         digest, offset = hashlib.sha256(), 0
         with _opened(self._item.source) as file:
@@ -106,15 +114,12 @@ class _Sending:
                 file.seek(0)
                 digest = hashlib.sha256()
             self._count(offset)
-            sftp = await self._transport.sftp(self._node)
             try:
                 flags = asyncssh.FXF_WRITE | (0 if offset else asyncssh.FXF_TRUNC)
                 async with await sftp.open(self._part, flags, encoding=None) as remote:
                     await self._stream(file, remote, offset, digest)
             except (OSError, asyncssh.Error) as error:
                 raise await self._broken(error, self._item.size - self._counted) from error
-            finally:
-                sftp.exit()
             if file.tell() != self._item.size:
                 raise InputError.because(_("{path} changes while it is sent").format(path=self._item.source))
         return digest.hexdigest()
