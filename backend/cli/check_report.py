@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.cli.check_repairs import Done, repairs_of
 from backend.cli.visible_text import visible
+from backend.cli.word_wrap import prose, table_lines
 from backend.fleet.node_sets import folded
 from backend.inventory import Inventory
 from backend.number_words import span
@@ -73,15 +74,30 @@ def to_json(
 
 
 def lines_of(
-    setting: Setting, findings: Sequence[Finding], done: Sequence[Done], took_s: float, *, fixing: bool
+    setting: Setting,
+    findings: Sequence[Finding],
+    done: Sequence[Done],
+    took_s: float,
+    *,
+    fixing: bool,
+    width: int | None = None,
 ) -> Iterator[str]:
-    """A table of items and states, then what to do, the worst first."""
+    """A table of items and states, then what to do, the worst first. `width`: cells of the terminal."""
     groups = grouped(findings)
-    rows = [(_("ITEM"), _("STATE"), _("NODES"), _("FOUND")), *_rows(groups)]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        yield "  ".join([*cells, row[3]]).rstrip()
+    yield from table_lines((_("ITEM"), _("STATE"), _("NODES"), _("FOUND")), list(_rows(groups)), width)
+    for line in _told(setting, findings, groups, done, took_s, fixing=fixing):
+        yield from prose(line, width)
+
+
+def _told(
+    setting: Setting,
+    findings: Sequence[Finding],
+    groups: Sequence[Group],
+    done: Sequence[Done],
+    took_s: float,
+    *,
+    fixing: bool,
+) -> Iterator[str]:
     repairs = {(found.item, found.node): repair for found, repair in repairs_of(findings)}
     for status in (Status.WRONG, Status.UNKNOWN, Status.WARNING):
         for item, state, nodes, found in groups:

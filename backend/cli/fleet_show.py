@@ -82,10 +82,12 @@ async def _ask(
 
 def _print(document: dict[str, Any], facts: NodeFacts | None) -> None:
     from backend.cli.diagnostics import printable
-    from backend.cli.output import print_line
+    from backend.cli.output import print_line, terminal_width
+    from backend.cli.word_wrap import hang
 
     for name, text in _rows(document, facts):
-        print_line(f"{name:<18} {printable(text)}".rstrip())
+        for line in hang(f"{name:<18} ", printable(text), terminal_width(), 19):
+            print_line(line)
 
 
 def _rows(document: dict[str, Any], facts: NodeFacts | None) -> list[tuple[str, str]]:

@@ -70,14 +70,14 @@ def _print_page(
     output.print_table(COLUMNS, to_rows(fleet))
     output.print_line()
     for block in blocks(fleet, differences, now, first_look):
-        output.print_line(f"{block}\n")
+        output.print_prose(f"{block}\n")
     for line in not_answered_lines(fleet):
-        output.print_line(line)
+        output.print_prose(line)
     if not deep:
-        output.print_line(_("only the table was asked; links, memory, clocks and versions: add --deep"))
-    output.print_line(summary(fleet))
+        output.print_prose(_("only the table was asked; links, memory, clocks and versions: add --deep"))
+    output.print_prose(summary(fleet))
     if hint := advice(fleet):
-        output.print_line(hint)
+        output.print_prose(hint)
 
 
 async def batches(

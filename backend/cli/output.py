@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -63,12 +64,24 @@ def _give_up() -> None:
     _Reader.gone = sys.stdout
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as they need to be; never cut, so that `grep` and `awk` see everything."""
-    from rich.cells import cell_len
+def terminal_width() -> int | None:
+    """Cells of a line where stdout is a terminal ($COLUMNS comes first); None where it is none."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return max(20, shutil.get_terminal_size().columns)
 
-    table = [list(columns), *[list(row) for row in rows]]
-    widths = [max(cell_len(row[index]) for row in table) for index in range(len(columns))]
-    for row in table:
-        cells = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        print_line("  ".join(cells).rstrip())
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Never cut: in a terminal within its width, elsewhere a line a row, for `grep` and `awk`."""
+    from backend.cli.word_wrap import table_lines
+
+    for line in table_lines(columns, rows, terminal_width()):
+        print_line(line)
+
+
+def print_prose(text: str) -> None:
+    """Sentences, which a terminal gets broken between words; elsewhere as they are."""
+    from backend.cli.word_wrap import prose
+
+    for line in prose(text, terminal_width()):
+        print_line(line)
