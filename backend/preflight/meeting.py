@@ -22,7 +22,10 @@ LISTEN_MARK = "npudeck-listen "
 _CLOCK_MARK = "npudeck-clock "
 
 # words: path, marker. The marker lies there for seconds, and whatever happens only its own name is removed
-WRITE_MARKER = 'printf %s "$2" >"$1"'
+WRITE_MARKER = """
+why=$({ printf %s "$2" >"$1"; } 2>&1) && why=yes || why="no $why"
+printf 'npudeck-written %s\\n' "$why"
+"""
 READ_MARKER = """
 [ -e "$1" ] || { echo 'npudeck-marker '; exit; }
 printf 'npudeck-marker %s\\n' "$(head -c 100 -- "$1" 2>&1)"
@@ -93,9 +96,13 @@ def _shared_needed(setting: Setting) -> str:
 def judge_written(setting: Setting, done: Completed) -> Finding:
     """The marker on rank 0's node."""
     first, needed = setting.first, _shared_needed(setting)
-    if done.ok:
+    said = lines_after(done.text(), "npudeck-written ")
+    if not said:
+        return Finding(SHARED, first.name, Status.UNKNOWN, short(done.complaint()), needed)
+    written, _blank, why = said[0].partition(" ")
+    if written == "yes":
         return Finding(SHARED, first.name, Status.OK, _("the marker is there"), needed)
-    found = _("no file can be written there: {why}").format(why=short(done.complaint(), 100))
+    found = _("no file can be written there: {why}").format(why=short(why, 100))
     fix = _("see shared_directory and shared_inside; a full disk looks like this too")
     return Finding(SHARED, first.name, Status.WRONG, found, needed, fix)
 
@@ -103,12 +110,15 @@ def judge_written(setting: Setting, done: Completed) -> Finding:
 def judge_marker(node: Node, setting: Setting, done: Completed, word: str) -> Finding:
     first, needed = setting.first, _shared_needed(setting)
     said = lines_after(done.text(), "npudeck-marker ")
-    if said and said[0] == word:
+    if not said:
+        # the node says nothing of the directory: it may have gone meanwhile
+        return Finding(SHARED, node.name, Status.UNKNOWN, short(done.complaint()), needed)
+    if said[0] == word:
         return Finding(SHARED, node.name, Status.OK, _("the marker is there"), needed)
     found = _("what {first} writes there is not seen").format(first=first.name)
-    if why := said[0] if said else done.complaint():
+    if said[0]:
         found = _("what {first} writes there cannot be read: {why}").format(
-            first=first.name, why=short(why, 100)
+            first=first.name, why=short(said[0], 100)
         )
     fix = _("mount the same file system on all nodes; only rank 0's node prepares data and weights")
     return Finding(SHARED, node.name, Status.WRONG, found, needed, fix)
@@ -120,9 +130,11 @@ def _port_needed(setting: Setting) -> str:
 
 
 def judge_listener(setting: Setting, line: str) -> Finding:
-    """`line`: what the listener said first."""
+    """`line`: what the listener said first, or why nothing is heard of it."""
     first, needed = setting.first, _port_needed(setting)
-    state, _blank, why = line.partition(" ")
+    if not line.startswith(LISTEN_MARK):
+        return Finding(PORT, first.name, Status.UNKNOWN, short(line) or _("no answer"), needed)
+    state, _blank, why = line.removeprefix(LISTEN_MARK).partition(" ")
     if state == "open":
         return Finding(PORT, first.name, Status.OK, _("free"), needed)
     words = {
@@ -134,7 +146,7 @@ def judge_listener(setting: Setting, line: str) -> Finding:
         "unknown": (_("{address} has no meaning here"), _("set `address` of the node in the inventory")),
     }
     if state not in words:
-        return Finding(PORT, first.name, Status.UNKNOWN, short(line) or _("no answer"), needed)
+        return Finding(PORT, first.name, Status.UNKNOWN, short(line), needed)
     what, fix = words[state]
     found = what.format(port=setting.port, address=setting.meeting_address)
     return Finding(PORT, first.name, Status.WRONG, short(f"{found}: {why}"), needed, fix)
@@ -151,7 +163,10 @@ def _reach_needed(first: Node, port: int) -> str:
     return words.format(address=first.address, port=port, first=first.name)
 
 
-def judge_meeting(node: Node, first: Node, port: int, done: Completed, word: str) -> Finding:
+def judge_meeting(
+    node: Node, first: Node, port: int, done: Completed, word: str, first_left: bool = False
+) -> Finding:
+    """`first_left`: rank 0's node had gone when it was asked again."""
     needed = _reach_needed(first, port)
     met, failed = (lines_after(done.text(), f"npudeck-{mark} ") for mark in ("met", "failed"))
     if met and met[0] == word:
@@ -162,6 +177,9 @@ def judge_meeting(node: Node, first: Node, port: int, done: Completed, word: str
         return Finding(REACH, node.name, Status.WRONG, found, needed, fix.format(address=first.address))
     if not failed:
         return Finding(REACH, node.name, Status.UNKNOWN, short(done.complaint()), needed)
+    if first_left:
+        found = _("{first} did not answer any more").format(first=first.name)
+        return Finding(REACH, node.name, Status.UNKNOWN, found, needed)
     fix = _(
         "open the ports between the nodes in their firewalls; `address` in the inventory is what they use"
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from backend.clock import RealClock
 from backend.fleet.ssh_client import SshTransport
-from backend.fleet.transport import Completed
+from backend.fleet.transport import Channel, Completed
 from backend.inventory import Node
 from backend.preflight import meeting
 from backend.preflight.address_item import ADDRESS
@@ -20,6 +20,7 @@ from backend.translation import _
 
 _LISTEN_S = 20.0
 _CONNECT_S = 5.0
+_WORD_S = 10.0
 _NOISE_LINES = 200
 _MARKER_TRIES = 3
 
@@ -102,11 +103,11 @@ class Together:
             return []
         word = secrets.token_hex(8)
         path = f"{setting.shared_directory.rstrip('/')}/.npudeck-check-{word}"
-        written = await self._run(first, script(meeting.WRITE_MARKER, path, word), setting.inside)
-        findings = [meeting.judge_written(setting, written)]
-        if not written.ok:
-            return findings
         try:
+            written = await self._run(first, script(meeting.WRITE_MARKER, path, word), setting.inside)
+            findings = [meeting.judge_written(setting, written)]
+            if findings[0].status is not Status.OK:
+                return findings
             others = [node for node in self._able if node is not first]
             return findings + await asyncio.gather(*(self._read(node, path, word) for node in others))
         finally:
@@ -135,32 +136,55 @@ class Together:
         except NodeError as error:
             return [meeting.judge_listener(setting, error.problems[0].what)]
         try:
-            line = ""
-            async with asyncio.timeout(10.0):
-                for _line in range(_NOISE_LINES):
-                    raw = await channel.readline()
-                    line = raw.decode("utf-8", "replace").strip()
-                    if not raw or line.startswith(meeting.LISTEN_MARK):
-                        break
-            line = line.removeprefix(meeting.LISTEN_MARK)
+            line = await _heard(channel)
             if not line and not self._python:
                 return [meeting.without_python(setting)]
-            findings = [meeting.judge_listener(setting, line)]
-            if findings[0].status is Status.OK:
-                others = [node for node in self._able if node is not first]
-                findings += await asyncio.gather(*(self._call(node, word) for node in others))
-            return findings
-        except (TimeoutError, NodeError):
-            late = _("no answer within {seconds:g} s").format(seconds=10)
-            return [meeting.judge_listener(setting, late)]
+            listening = meeting.judge_listener(setting, line)
+            return [listening, *(await self._calls(word) if listening.status is Status.OK else ())]
         finally:
             await channel.close()
 
-    async def _call(self, node: Node, word: str) -> Finding:
+    async def _calls(self, word: str) -> list[Finding]:
         first, port = self._setting.first, self._setting.port
-        argv = (node.python, "-c", meeting.CONNECT, first.address, str(port), f"{_CONNECT_S:g}")
-        done = await self._run(node, argv, self._setting.inside, 2 * _CONNECT_S + 5)
-        return meeting.judge_meeting(node, first, port, done, word)
+        others = [node for node in self._able if node is not first]
+        argvs = [
+            (node.python, "-c", meeting.CONNECT, first.address, str(port), f"{_CONNECT_S:g}")
+            for node in others
+        ]
+        limit_s = 2 * _CONNECT_S + 5
+        answers = await asyncio.gather(
+            *map(lambda node, argv: self._run(node, argv, self._setting.inside, limit_s), others, argvs)
+        )
+
+        def judged(first_left: bool) -> list[Finding]:
+            pairs = zip(others, answers, strict=True)
+            return [meeting.judge_meeting(node, first, port, done, word, first_left) for node, done in pairs]
+
+        findings = judged(False)
+        if all(found.status is not Status.WRONG for found in findings):
+            return findings
+        # a listener that went with its node is reached by nobody, whatever firewalls let through
+        return judged(not (await self._run(first, ("true",), Place.HOST)).ok)
+
+
+async def _heard(channel: Channel) -> str:
+    """The first line of the listener's own, "" when it ended without one, or why none came."""
+    try:
+        async with asyncio.timeout(_WORD_S):
+            return await _first_word(channel)
+    except TimeoutError:
+        return _("no answer within {seconds:g} s").format(seconds=_WORD_S)
+    except NodeError as error:
+        return error.problems[0].what
+
+
+async def _first_word(channel: Channel) -> str:
+    for _line in range(_NOISE_LINES):
+        raw = await channel.readline()
+        line = raw.decode("utf-8", "replace").strip()
+        if not raw or line.startswith(meeting.LISTEN_MARK):
+            return line
+    return ""
 
 
 def _has(findings: Sequence[Finding], item: str, node: Node, holds: Callable[[Status], bool]) -> bool:

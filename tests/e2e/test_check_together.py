@@ -92,6 +92,31 @@ def test_without_the_first_machine_nothing_that_needs_it_is_left_out(
     assert states(report)["clock", "m2"] == "ok"
 
 
+_LEAVE = """#!/bin/sh
+case "$*" in "-c 100 -- "*) ;; *) exec /usr/bin/head "$@" ;; esac
+server=$$
+until case $(cat /proc/$server/comm) in sshd*) true ;; *) false ;; esac; do
+    server=$(awk '{ print $4 }' /proc/$server/stat)
+done
+kill -9 $server
+"""
+
+
+def test_a_machine_that_leaves_while_it_is_asked_is_not_judged(machines: Machines, check: Check) -> None:
+    """Its link breaks at the very moment at which it reads what the first machine wrote."""
+    head = machines.all[1].folder / "bin" / "head"
+    head.write_text(_LEAVE)
+    head.chmod(0o755)
+    try:
+        code, report = check()
+    finally:
+        head.unlink()
+    assert (code, states(report)["shared", "m2"]) == (1, "unknown")
+    (found,) = [one for one in report["findings"] if (one["item"], one["node"]) == ("shared", "m2")]
+    assert found["fix"] == ""
+    assert "wrong" not in states(report).values()
+
+
 def test_a_clock_that_goes_wrong(machines: Machines, check: Check) -> None:
     second = machines.all[1]
     # the machines share one clock: what tells the time is replaced
