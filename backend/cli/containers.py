@@ -85,21 +85,21 @@ def _add_npus(parser: argparse.ArgumentParser) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    """Exit code 0: it runs well everywhere; 1: somewhere not; 4: a node gave no answer."""
+    """Exit code 0: it runs well everywhere; 1: somewhere not; 4: a node or its docker gave no answer."""
     from backend.cli.containers_work import run_status
 
     return run_status(arguments)
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    """Exit code 0: it runs everywhere; 1: it could not be started somewhere; 4: a node gave no answer."""
+    """Exit code 0: it runs everywhere; 1: it could not be started somewhere; 4: as above."""
     from backend.cli.containers_work import run_start
 
     return run_start(arguments)
 
 
 def _stop(arguments: argparse.Namespace) -> int:
-    """Exit code 0: it runs nowhere; 4: a node gave no answer or refused; 6: a run holds a node."""
+    """Exit code 0: it runs nowhere; 4: a node or its docker gave no answer; 6: a run holds a node."""
     from backend.cli.containers_work import run_stop
 
     return run_stop(arguments)

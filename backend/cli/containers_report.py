@@ -32,13 +32,13 @@ def as_wanted(there: ContainerThere, wanted: str) -> bool:
 
 
 def to_json(
-    inventory: Inventory, container: Container, answers: Mapping[str, Answer], wanted: str
+    inventory: Inventory, container: Container, answers: Mapping[str, Answer], code: int
 ) -> dict[str, Any]:
     return {
         "fleet": inventory.name,
         "container": container.name,
         "image": container.image,
-        "exit_code": exit_code(list(answers.values()), wanted),
+        "exit_code": code,
         "nodes": [_node_to_json(name, answer) for name, answer in answers.items()],
     }
 

@@ -53,13 +53,15 @@ def _run(arguments: argparse.Namespace, work: Work, strict: bool = True, wanted:
         return 0
     _refuse_more_npus(getattr(arguments, "npus", None), nodes)
     answers = asyncio.run(_with_fleet(arguments, inventory, inventory.container, nodes, work))
+    code = exit_code(list(answers.values()), wanted)
+    if code == 1 and not strict:
+        code = 0
     print_report(
-        to_json(inventory, inventory.container, answers, wanted),
+        to_json(inventory, inventory.container, answers, code),
         lines_of(answers, wanted),
         json=arguments.json,
     )
-    code = exit_code(list(answers.values()), wanted)
-    return code if strict or code != 1 else 0
+    return code
 
 
 def _refuse_more_npus(npus: int | None, nodes: Sequence[Node]) -> None:

@@ -9,11 +9,10 @@ from backend.engines.container import ContainerRun
 from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.asking_worker import Asking
-from backend.preflight.docker_items import bound_by_others, container_faults, judge_container
+from backend.preflight.docker_items import bound_by_others, container_faults, judge_container, judge_docker
 from backend.preflight.docker_state import DockerState, docker_argv, read_docker
 from backend.preflight.item import Status, short
 from backend.problems import NodeError
-from backend.translation import _
 
 _ASK_S = 15.0
 _START_S = 120.0
@@ -46,10 +45,14 @@ async def look(asking: Asking, node: Node, run: ContainerRun) -> ContainerThere:
     state = read_docker(done)
     if state is None:
         raise NodeError.because(short(done.complaint()), field=node.name)
-    return container_there(state, run)
+    return container_there(node.name, state, run)
 
 
-def container_there(state: DockerState, run: ContainerRun) -> ContainerThere:
+def container_there(node: str, state: DockerState, run: ContainerRun) -> ContainerThere:
+    """Raises `NodeError` where docker is there and does not answer: its containers may run on."""
+    docker = judge_docker(state)
+    if state.present and not state.version:
+        raise NodeError.because(docker.found, fix=docker.fix, field=node)
     verdict = judge_container(state, run)
     found = state.named(run.container.name)
     repair = verdict.repair.argv if verdict.repair is not None else None
@@ -58,8 +61,8 @@ def container_there(state: DockerState, run: ContainerRun) -> ContainerThere:
     words = verdict.found if verdict.status is not Status.OK else ""
     if word == "absent" and repair is None:
         words = f"{verdict.found}; {verdict.fix}" if verdict.fix else verdict.found
-    if not state.version:
-        word, words = "no-docker", state.complaint or _("docker is not installed")
+    if not state.present:
+        word, words = "no-docker", f"{docker.found}: {docker.fix}"
     image = short(state.image.removeprefix("sha256:"), 12)
     shared = tuple(bound_by_others(state, run))
     npus = found.npus if found is not None else frozenset()

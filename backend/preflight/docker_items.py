@@ -82,7 +82,8 @@ def judge_docker(state: DockerState) -> Verdict:
             if denied
             else _("start it: systemctl enable --now docker")
         )
-        return wrong(state.complaint or _("its daemon does not answer"), fix)
+        words = _("docker's daemon does not answer")
+        return wrong(f"{words}: {state.complaint}" if state.complaint else words, fix)
     numbers = tuple(int(part) for part in re.findall(r"\d{1,6}", state.version)[:2])
     if numbers < OLDEST_DOCKER:
         return wrong(state.version, _("update it: {command}").format(command=install_words(state)))

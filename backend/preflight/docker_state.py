@@ -33,7 +33,8 @@ for tool in apt-get dnf yum zypper; do command -v $tool >/dev/null 2>&1 && fact 
 command -v docker >/dev/null 2>&1 || exit 0
 fact docker present
 version=$(docker version --format '{{{{.Server.Version}}}}' 2>&1)
-fact daemon "$? $version"
+# without a daemon the version is an empty line before the complaint
+fact daemon "$? $(printf %s "$version" | tr '\\n' ' ')"
 fact image "$(docker image inspect --format '{{{{.Id}}}}' "$image" 2>/dev/null)"
 all=$(docker ps -aq --no-trunc --filter "name=$name" 2>/dev/null; docker ps -q --no-trunc 2>/dev/null)
 all=$(printf '%s\\n' "$all" | sort -u)

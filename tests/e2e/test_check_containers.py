@@ -128,6 +128,8 @@ def test_a_container_that_was_stopped_is_started_again(machines: Machines, check
     code, report = check()
     assert (code, set(bad(report))) == (1, {("container", "m2")})
     assert said(report, "python", "m2") == "the container does not run"
+    code, told = ask("containers", "start", "m2", "--npus", "2", "--dry-run")
+    assert (code, told["exit_code"], told["nodes"][0]["start"]) == (0, 0, ["docker", "start", "trainer"])
     code, report = check("--fix", "--yes")
     assert [each["command"] for each in report["repairs"]] == [["docker", "start", "trainer"]]
     assert (code, bad(report)) == (0, {}), str(bad(report))
@@ -222,15 +224,26 @@ def test_a_missing_docker_is_named_with_the_systems_own_command(machines: Machin
     assert (found["found"], found["fix"]) == ("docker is not installed", "apt-get install -y docker.io")
 
 
-def test_a_daemon_that_does_not_answer(machines: Machines, check: Ask) -> None:
+def test_a_daemon_that_does_not_answer(machines: Machines, check: Ask, ask: Ask) -> None:
     second = machines.all[1]
     second.run(f"mv {second.folder}/docker.sock {second.folder}/away")
     try:
         code, report = check()
+        commands = [
+            ask("containers", *words)
+            for words in (("status", "m2"), ("start", "m2", "--dry-run"), ("stop", "m2", "--remove"))
+        ]
     finally:
         second.run(f"mv {second.folder}/away {second.folder}/docker.sock")
     assert (code, set(bad(report))) == (1, {("docker", "m2")})
     assert said(report, "container", "m2") == "docker does not answer"
+    # the container may run on: it did
+    for code, told in commands:
+        (node,) = told["nodes"]
+        assert (code, told["exit_code"], node["state"]) == (4, 4, None)
+        assert node["problems"][0]["what"] == said(report, "docker", "m2")
+        assert node["problems"][0]["fix"] == "start it: systemctl enable --now docker"
+    assert running(second) == "trainer"
 
 
 def test_mounts_and_arguments_of_the_inventory(machines: Machines, check: Ask, ask: Ask) -> None:

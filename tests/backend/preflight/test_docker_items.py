@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,6 +170,7 @@ def test_other_containers_on_the_same_npus() -> None:
         ({"version": "1.13.1"}, Status.WRONG, "update it"),
         ({"version": "", "complaint": "permission denied on the socket"}, Status.WRONG, "group docker"),
         ({"version": "", "complaint": "Cannot connect"}, Status.WRONG, "systemctl enable --now docker"),
+        ({"version": ""}, Status.WRONG, "systemctl enable --now docker"),
         ({"present": False}, Status.WRONG, "apt-get install -y docker.io"),
     ],
 )
@@ -244,6 +248,19 @@ def test_the_answer_of_a_node_is_read() -> None:
     assert found.npus == {3, 5, 6}  # by device file, and by the variable of Ascend's runtime
     assert (found.mounts, found.closed) == ({("/a", "/b")}, {"/b"})
     assert read_docker(Completed(0, b"something else", b"")) is None
+
+
+def test_what_docker_says_after_an_empty_line_is_its_complaint(tmp_path: Path) -> None:
+    """`docker version --format` of a client whose daemon is down prints the version first: nothing."""
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\n[ $1 = version ] || exit 1\necho\necho Cannot connect. >&2\nexit 1\n")
+    docker.chmod(0o755)
+    argv = docker_argv(RUN)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, check=True)
+    state = read_docker(Completed(0, done.stdout, b""))
+    assert state is not None
+    assert (state.present, state.version, state.complaint) == (True, "", "Cannot connect.")
 
 
 @pytest.mark.parametrize(
