@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from backend.problems import LocalError, NpudeckError, Problem, Severity
+from backend.cli.own_commands import pasteable
+from backend.problems import InputError, LocalError, NpudeckError, Problem, Severity
 from backend.translation import _
 
 OK = 0
@@ -19,6 +20,7 @@ INTERRUPTED = 130
 # as a shell shows who was ended by a signal
 _SIGNALLED = 128
 UNREAD = _SIGNALLED + signal.SIGPIPE
+_AROUND = 20  # characters that show which text is meant
 
 # controls but for newline and tab, marks that turn the direction of what follows, halves of characters
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -66,7 +68,7 @@ def say_problem(problem: Problem) -> None:
     if problem.why:
         say(f"  {_('why')}: {problem.why}")
     if problem.fix:
-        say(f"  {_('fix')}: {problem.fix}")
+        say(f"  {_('fix')}: {pasteable(problem.fix)}")
 
 
 def guard(action: Callable[[], int], *, json: bool = False) -> int:
@@ -89,6 +91,8 @@ def guard(action: Callable[[], int], *, json: bool = False) -> int:
         # it may be stdout itself; a reader of it that has gone (`| head`) is no error, and does not come here
         close_stream(sys.stdout)
         return _fail(_local(error.strerror or str(error), error.filename), LocalError.exit_code, json=False)
+    except UnicodeEncodeError as error:
+        return _fail(_no_text(error), InputError.exit_code, json=json)
     except Exception as error:
         if type(error).__module__ != "sqlite3":
             raise
@@ -118,6 +122,14 @@ def print_problems(problems: Sequence[Problem], code: int) -> int:
         return code
 
     return guard(action)
+
+
+def _no_text(error: UnicodeEncodeError) -> tuple[Problem, ...]:
+    """Bytes of an argument, or of a file's name, on their way to where only text may stand."""
+    around = error.object[max(0, error.start - _AROUND) : error.end + _AROUND]
+    what = _("{text!r} is not UTF-8 text").format(text=around)
+    why = _("what is sent and kept is text; bytes that mean no character have no place in it")
+    return (Problem("", Severity.ERROR, what, why, _("write it in characters of UTF-8")),)
 
 
 def _local(what: str, where: object) -> tuple[Problem, ...]:

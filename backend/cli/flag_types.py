@@ -24,6 +24,15 @@ def path(text: str) -> str:
     return expanded
 
 
+def text(words: str) -> str:
+    """Words that are kept in a file or shown to others: of characters, not of bytes that mean none."""
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError(_("{text!r} is not UTF-8 text").format(text=words)) from error
+    return words
+
+
 def folder(text: str) -> str:
     """A path that is not empty."""
     if not text:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
+from backend.cli.flag_types import text
 from backend.cli.fleet_list import drain_json, drain_words
 from backend.cli.fleet_selection import add_nodes, chosen_names, open_fleet
 from backend.fleet.drain_files import Drain
@@ -18,7 +19,9 @@ def register(commands: Commands) -> None:
     parser = add_command(commands, "drain", words, _drain)
     add_inventory(parser)
     add_nodes(parser, _("nodes, groups or node sets"), "+")
-    parser.add_argument("--reason", default="", metavar="TEXT", help=_("why, for those who come after you"))
+    parser.add_argument(
+        "--reason", type=text, default="", metavar="TEXT", help=_("why, for those who come after you")
+    )
     parser.add_argument(
         "--replace",
         action="store_true",

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from backend.cli.arguments import Commands, add_command, add_json
-from backend.cli.flag_types import path, positive
+from backend.cli.flag_types import path, positive, text
 from backend.problems import UsageError
 from backend.translation import _, ngettext
 
@@ -17,6 +17,7 @@ def register(commands: Commands) -> None:
     parser = add_command(commands, "init", words, _init)
     parser.add_argument(
         "nodes",
+        type=text,
         nargs="*",
         metavar="NODES",
         help=_("node set, e.g. n[01-64]; with --hostfile or --ssh-config: which of theirs (default all)"),
@@ -65,13 +66,14 @@ def _add_values(parser: argparse.ArgumentParser) -> None:
         ("--known-hosts", "FILE", _("where host keys are known from (default ~/.ssh/known_hosts)")),
     )
     for flag, metavar, help in values:
-        parser.add_argument(flag, metavar=metavar, help=help)
+        parser.add_argument(flag, type=text, metavar=metavar, help=help)
     parser.add_argument(
         "--port", type=positive, metavar="N", help=_("SSH port (default: the SSH config's, 22)")
     )
     parser.add_argument("--npus", type=positive, metavar="N", help=_("NPUs of a node (default 8)"))
     parser.add_argument(
         "--group",
+        type=text,
         action="append",
         default=[],
         metavar="NAME=NODES",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backend.fleet.hosts_files import read_hostfile, read_ssh_config
 from backend.fleet.hosts_parse import LINES, Found
+from backend.fleet.inventory_files import named_after
 from backend.fleet.node_sets import expand, node_names
 from backend.inventory import Inventory, Node, SshOptions
 from backend.problems import InputError, UsageError
@@ -41,7 +42,7 @@ def from_arguments(arguments: argparse.Namespace) -> Inventory:
         identity_files=tuple(filter(None, [_from_there(arguments.identity, arguments.output)])),
         proxy_jump=arguments.jump,
     )
-    name = arguments.name or Path(arguments.output).absolute().parent.name or "fleet"
+    name = arguments.name or named_after(Path(arguments.output).absolute().parent)
     fleet = Inventory(name, nodes, arguments.shared_directory or work, ssh, path=arguments.output)
     groups = tuple(_group(text, fleet) for text in arguments.group)
     return Inventory(name, nodes, fleet.shared_directory, ssh, None, groups, arguments.output)

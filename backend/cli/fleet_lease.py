@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
+from backend.cli.flag_types import text
 from backend.cli.fleet_selection import add_nodes, chosen_names, nodes_of, open_fleet
 from backend.fleet.leases import BY_HAND, Lease, LeaseOwner
 from backend.fleet.transport import Transport
@@ -41,14 +42,18 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--for", dest="span_s", type=_span, default="4h", metavar="TIME", help=_("30m, 4h, 2d (default 4h)")
     )
-    parser.add_argument("--reason", default="", metavar="TEXT", help=_("why, for others who want them"))
+    parser.add_argument(
+        "--reason", type=text, default="", metavar="TEXT", help=_("why, for others who want them")
+    )
     _add_steal(parser)
     add_json(parser)
     words = _("give back what was held by hand; with --steal what anybody holds")
     parser = add_command(commands, "release", words, _release)
     add_inventory(parser)
     add_nodes(parser, _("nodes, groups or node sets"), "+")
-    parser.add_argument("--reason", default="", metavar="TEXT", help=_("why, where it is somebody else's"))
+    parser.add_argument(
+        "--reason", type=text, default="", metavar="TEXT", help=_("why, where it is somebody else's")
+    )
     _add_steal(parser)
     add_json(parser)
 

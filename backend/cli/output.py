@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
 from backend.cli.diagnostics import close_stream
+from backend.cli.json_text import json_text
 
 
 class _Reader:
@@ -21,7 +21,7 @@ class _Reader:
 def print_json(value: Any, *, compact: bool = False) -> None:
     """One JSON document. `compact` puts it on a single line."""
     indent = None if compact else 2
-    print_line(json.dumps(value, ensure_ascii=not _unicode(), indent=indent, allow_nan=False, default=str))
+    print_line(json_text(value, indent=indent, ascii_only=not _unicode()))
 
 
 def _unicode() -> bool:

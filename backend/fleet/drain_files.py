@@ -90,7 +90,8 @@ def _changing(state: Path) -> Iterator[dict[str, Any]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         fleets = _read(path)
         yield fleets
-        text = json.dumps({"version": _VERSION, "fleets": fleets}, indent=2, ensure_ascii=False)
+        # in ASCII: the inventory's name may hold bytes that are no UTF-8
+        text = json.dumps({"version": _VERSION, "fleets": fleets}, indent=2)
         write_whole(str(path), text + "\n", 0o600)
 
 

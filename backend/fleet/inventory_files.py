@@ -68,7 +68,7 @@ def load_inventory(path: str) -> Inventory:
         what = _("the inventory {path} is not UTF-8 text").format(path=path)
         raise InputError(Problem("inventory", Severity.ERROR, what)) from error
     folder = Path(path).absolute().parent
-    inventory = parse_inventory(text, path, folder.name or "fleet")
+    inventory = parse_inventory(text, path, named_after(folder))
     return replace(inventory, ssh=_with_whole_paths(inventory.ssh, folder))
 
 
@@ -91,6 +91,11 @@ def create_inventory(inventory: Inventory, path: str, *, overwrite: bool) -> Non
             _("name another file with -o, or replace it with --overwrite"),
             field="output",
         )
+
+
+def named_after(folder: Path) -> str:
+    """What a fleet without a name of its own is called: text, whatever bytes the folder's name has."""
+    return os.fsencode(folder.name).decode("utf-8", "replace") or "fleet"
 
 
 def _with_whole_paths(ssh: SshOptions, folder: Path) -> SshOptions:

@@ -6,6 +6,7 @@ import asyncio
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import cast
 
 import asyncssh
 from asyncssh.constants import OPEN_CONNECT_FAILED
@@ -119,7 +120,8 @@ class SshTransport:
     async def _start(
         self, link: SshLink, node: Node, argv: Sequence[str]
     ) -> asyncssh.SSHClientProcess[bytes]:
-        command = shlex.join(argv)
+        # a name of a file may be no UTF-8: its bytes go as they came
+        command = shlex.join(argv).encode("utf-8", "surrogateescape")
         try:
             return await _open_process(await link.connection(), command)
         except asyncssh.ChannelOpenError as error:
@@ -135,10 +137,12 @@ class SshTransport:
 
 
 async def _open_process(
-    connection: asyncssh.SSHClientConnection, command: str
+    connection: asyncssh.SSHClientConnection, command: bytes
 ) -> asyncssh.SSHClientProcess[bytes]:
     """Cancel-safe: a channel that opens after its caller has gone is closed."""
-    opening = asyncio.ensure_future(connection.create_process(command, encoding=None, request_pty=False))
+    # asyncssh packs bytes as they are, whatever it declares
+    words = cast(str, command)
+    opening = asyncio.ensure_future(connection.create_process(words, encoding=None, request_pty=False))
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:

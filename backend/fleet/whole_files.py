@@ -19,6 +19,10 @@ def write_whole(path: str, text: str, mode: int | None = None, *, field: str = "
     except NotRegularError as error:
         what = _("{path} is not a regular file").format(path=path)
         raise InputError(Problem(field, Severity.ERROR, what, "", _("name another file"))) from error
+    except UnicodeEncodeError as error:
+        what = _("{path} cannot be written: {word!r} is not UTF-8 text")
+        word = error.object[max(0, error.start - 20) : error.end + 20]
+        raise InputError(Problem(field, Severity.ERROR, what.format(path=path, word=word))) from error
     except OSError as error:
         what = _("{path} cannot be written: {error}").format(path=path, error=error.strerror)
         raise LocalError(Problem(field, Severity.ERROR, what)) from error

@@ -41,7 +41,8 @@ _STATES: dict[str, Callable[[str], Any]] = {"RunStateChanged": RunStatus, "Stage
 def encode(event: Fact | StageProgressed) -> tuple[str, str]:
     """(kind, payload) of an event."""
     values = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
-    return type(event).__name__, json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    # in ASCII: the name of a file may hold bytes that are no UTF-8, which SQLite takes no other way
+    return type(event).__name__, json.dumps(values, separators=(",", ":"))
 
 
 def decode(kind: str, payload: str) -> Fact | StageProgressed | None:

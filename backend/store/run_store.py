@@ -98,7 +98,11 @@ class RunStore:
 
     def site(self, run_id: str) -> dict[str, Any]:
         """What was fixed at launch. Raises `InputError` for an unknown run."""
-        row = self._db.execute("SELECT site FROM runs WHERE run_id=?", (run_id,)).fetchone()
+        try:
+            row = self._db.execute("SELECT site FROM runs WHERE run_id=?", (run_id,)).fetchone()
+        except UnicodeEncodeError:
+            # typed in bytes that are no UTF-8: no run is called so
+            row = None
         if row is None:
             raise self._unknown(run_id)
         site: dict[str, Any] = json.loads(row[0])

@@ -40,6 +40,10 @@ async def test_runs_a_command(sshd: Sshd) -> None:
     words = ["a b", "$HOME", ";", "it's", ""]
     done = await transport.run(sshd.node(), ["printf", "%s|", *words])
     assert done.text() == "a b|$HOME|;|it's||"
+    # the name of a file may be no UTF-8
+    assert (
+        await transport.run(sshd.node(), ["printf", "%s", os.fsdecode(b"L\xfcfter")])
+    ).stdout == b"L\xfcfter"
     killed = await transport.run(sshd.node(), ["exec", "sh", "-c", "kill -9 $$"])
     assert killed.exit_code == -9
     data = os.urandom(3_000_000)
