@@ -10,25 +10,32 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from backend.engines.container import DRIVER_MOUNTS, HOME_OF_THE_IMAGE, NPU_SMI_PLACES
 from backend.engines.container_options import parse_mount, refused_arguments
+from backend.fleet.inventory_words import (
+    NAME,
+    Wrong,
+    wrong_directory,
+    wrong_group,
+    wrong_host,
+    wrong_jump,
+    wrong_name,
+    wrong_user,
+)
 from backend.fleet.node_sets import expand, node_names
 from backend.fleet.toml_table import TomlTable
-from backend.inventory import ALWAYS, Container, Inventory, Node, SshOptions
+from backend.inventory import Container, Inventory, Node, SshOptions
 from backend.problems import InputError, Problem, Severity
 from backend.translation import _, ngettext
 
 DEVICES = ("npu", "cuda", "cpu")
 HEALTH_WORDS = ("ok", "warning", "alarm", "critical")
 NPUS_PER_NODE = 8  # every machine of the guide (Snt9b) has eight
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_HOST = re.compile(r"[A-Za-z0-9:\[][A-Za-z0-9._:%\[\]-]*")
 
 
 @dataclass(slots=True)
@@ -66,7 +73,7 @@ def _inventory(root: TomlTable, path: str, default_name: str, problems: list[Pro
     shared = fleet.text("shared_directory", required=True) or ""
     directories = (shared, *(node.work_directory for node in found.nodes))
     container = _container(root.value("container"), directories, problems)
-    _absolute(fleet, "shared_directory", shared)
+    _check(fleet, "shared_directory", wrong_directory, shared)
     fleet.finish()
     inventory = Inventory(name, tuple(found.nodes), shared, ssh, container, path=path)
     groups = _groups(TomlTable(root.value("groups"), "groups", problems), inventory, found)
@@ -76,12 +83,14 @@ def _inventory(root: TomlTable, path: str, default_name: str, problems: list[Pro
 
 def _fleet_defaults(fleet: TomlTable) -> Node:
     """A node that holds what [fleet] says about all of them."""
+    work = fleet.text("work_directory") or ""
+    _check(fleet, "work_directory", wrong_directory, work)
     return Node(
         name="",
         host="{name}",
         address="",
         npus=fleet.whole("npus_per_node", NPUS_PER_NODE, 1, 1024) or NPUS_PER_NODE,
-        work_directory=fleet.text("work_directory") or "",
+        work_directory=work,
         python=fleet.text("python", "python3") or "python3",
         device=_device(fleet, "npu"),
         worst_health=_worst_health(fleet, "warning"),
@@ -101,23 +110,27 @@ def _read_nodes(root: TomlTable, defaults: Node, found: _Found, problems: list[P
 
 
 def _read_entry(table: TomlTable, defaults: Node, found: _Found) -> None:
-    names = _expanded(table, "name", table.text("name", required=True) or "")
+    written = table.text("name", required=True)
+    names = _expanded(table, "name", written) if written else ()
     hosts = _for_each(table, "host", table.text("host", defaults.host) or defaults.host, names)
     address = table.text("address")
     addresses = hosts if address is None else _for_each(table, "address", address, names)
-    works = _for_each(
-        table, "work_directory", table.text("work_directory", defaults.work_directory) or "", names
-    )
+    works = _for_each(table, "work_directory", _work_directory(table, defaults), names)
     npus = table.whole("npus", defaults.npus, 1, 1024) or defaults.npus
     port, user = table.whole("port", None, 1, 65535), table.text("user")
     python = table.text("python", defaults.python) or defaults.python
     device = _device(table, defaults.device)
     worst_health = _worst_health(table, defaults.worst_health)
     groups = table.texts("groups")
+    _check(table, "user", wrong_user, user or "")
+    _check(table, "name", wrong_name, *names)
     taken = {node.name for node in found.nodes}
+    _check(table, "name", _there_twice, *(name for name in names if name in taken))
+    if hosts != names:
+        _check(table, "host", wrong_host, *hosts)
+    if addresses != hosts:
+        _check(table, "address", wrong_host, *addresses)
     for name, host, address, work in zip(names, hosts, addresses, works, strict=True):
-        _check_node(table, name, host, address, work, taken)
-        taken.add(name)
         found.nodes.append(Node(name, host, address, npus, work, port, user, python, device, worst_health))
         for group in groups:
             found.groups.setdefault(group, []).append(name)
@@ -134,30 +147,36 @@ def _worst_health(table: TomlTable, default: str) -> str:
 
 def _one_of(table: TomlTable, key: str, default: str, words: tuple[str, ...], what: str) -> str:
     word = table.text(key, default) or default
-    if word not in words:
-        fix = _("take one of {names}").format(names=", ".join(words))
-        table.problem(key, what.format(word=word), "", fix)
-    return word
+    if word in words:
+        return word
+    fix = _("take one of {names}").format(names=", ".join(words))
+    table.problem(key, what.format(word=word), "", fix)
+    return default
 
 
-def _check_node(table: TomlTable, name: str, host: str, address: str, work: str, taken: set[str]) -> None:
-    if not _NAME.fullmatch(name):
-        table.problem("name", _("{name!r} is not a node name").format(name=name), _("letters, digits, . _ -"))
-    if name in taken:
-        table.problem("name", _("{name} is there twice").format(name=name), _("names of nodes are unique"))
-    for key, value in (("host", host), ("address", address))[: 1 if address == host else 2]:
-        if not _HOST.fullmatch(value):
-            table.problem(key, _("{value!r} is not a host name or address").format(value=value))
-    _absolute(table, "work_directory", work)
+def _work_directory(table: TomlTable, defaults: Node) -> str:
+    own = table.text("work_directory") or ""
+    _check(table, "work_directory", wrong_directory, own)
+    if not (own or defaults.work_directory):
+        what = _("no work_directory, here or in [fleet]")
+        table.problem("work_directory", what, _("runs and what npudeck leaves on a node live in it"))
+    return own or defaults.work_directory
 
 
-def _absolute(table: TomlTable, key: str, path: str) -> None:
-    if not path.startswith("/"):
-        why = _("paths on a node are absolute; ~ and variables are not expanded there")
-        if key == "shared_directory" and not path:
-            return  # already reported as missing
-        what = _("{path!r} is not an absolute path") if path else _("no work_directory, here or in [fleet]")
-        table.problem(key, what.format(path=path), why)
+def _there_twice(name: str) -> Wrong:
+    return _("{name} is there twice").format(name=name), _("names of nodes are unique"), ""
+
+
+def _check(table: TomlTable, key: str, wrong: Callable[[str], Wrong | None], *values: str) -> None:
+    """One problem for all values of a key; the first that is wrong speaks for the rest. "" is none."""
+    found = [problem for value in values if value and (problem := wrong(value))]
+    if not found:
+        return
+    what, why, fix = found[0]
+    if more := len(set(found)) - 1:
+        words = ngettext("{what}, and {n} more like it", "{what}, and {n} more like it", more)
+        what = words.format(what=what, n=more)
+    table.problem(key, what, why, fix)
 
 
 def _expanded(table: TomlTable, key: str, expression: str) -> tuple[str, ...]:
@@ -202,6 +221,8 @@ def _ssh(table: TomlTable) -> SshOptions:
         table.problem(
             "known_hosts", _("host keys are always checked"), "", _("name a file, or leave the key out")
         )
+    _check(table, "user", wrong_user, options.user or "")
+    _check(table, "proxy_jump", wrong_jump, options.proxy_jump or "")
     table.finish()
     return options
 
@@ -212,7 +233,7 @@ def _container(value: Any, directories: Iterable[str], problems: list[Problem]) 
         return None
     table = TomlTable(value, "container", problems)
     name, image = table.text("name", required=True) or "", table.text("image", required=True) or ""
-    if name and not _NAME.fullmatch(name):
+    if name and not NAME.fullmatch(name):
         table.problem(
             "name", _("{name!r} is not a container name").format(name=name), _("letters, digits, . _ -")
         )
@@ -228,7 +249,7 @@ def _container(value: Any, directories: Iterable[str], problems: list[Problem]) 
         table.texts("mounts"),
         table.texts("arguments"),
     )
-    _absolute(table, "work_directory", container.work_directory)
+    _check(table, "work_directory", wrong_directory, container.work_directory)
     _check_mounts(table, container, directories)
     for number, what, why in refused_arguments(container.arguments):
         table.problem(f"arguments[{number}]", what, why)
@@ -269,7 +290,5 @@ def _groups(table: TomlTable, inventory: Inventory, found: _Found) -> tuple[tupl
     for name, members in found.groups.items():
         groups[name] = tuple(dict.fromkeys([*groups.get(name, ()), *members]))
     for name in groups:
-        if name in ALWAYS or not _NAME.fullmatch(name):
-            why = _('"all" means every node, "drained" those that nothing is started on')
-            table.problem(name, _("{name!r} cannot name a group").format(name=name), why)
+        _check(table, name, wrong_group, name)
     return tuple(groups.items())

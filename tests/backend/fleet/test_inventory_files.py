@@ -128,12 +128,71 @@ def test_all_problems_at_once() -> None:
         "nodes[2].nmups",
         "nodes[3].host",
         "nodes[4].name",
+        "nodes[4].work_directory",
         "groups.all",
         "groups.rack",
     }
     assert "did you mean 'user'?" in found["ssh.usr"]
     assert "did you mean 'npus'?" in found["nodes[2].nmups"]
     assert "twice" in found["nodes[2].name"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[[nodes]]\nname = "n[1-3]"\nwork_directory = "~/ws"', ["nodes[1].work_directory"]),
+        ('[[nodes]]\nname = "n[1-3]"\nwork_directory = "ws/{name}"', ["nodes[1].work_directory"]),
+        ('[[nodes]]\nname = "n[1-3]"\nhost = "-{name}"\nwork_directory = "/w"', ["nodes[1].host"]),
+        ('[[nodes]]\nhost = "a"\nwork_directory = "/w"', ["nodes[1].name"]),
+        ('[[nodes]]\nname = "root@n1"\nwork_directory = "/w"', ["nodes[1].name"]),
+        (
+            'work_directory = "/w"\n[[nodes]]\nname = "n[1-3]"\n[[nodes]]\nname = "n[1-3]"',
+            ["nodes[2].name"],
+        ),
+        (
+            'work_directory = "~/ws"\nworst_health = "dead"\ndevice = "tpu"\n'
+            '[[nodes]]\nname = "a"\n[[nodes]]\nname = "b"',
+            ["fleet.work_directory", "fleet.device", "fleet.worst_health"],
+        ),
+    ],
+)
+def test_a_mistake_is_said_once_where_it_was_written(text: str, expected: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_inventory(f'[fleet]\nshared_directory = "/s"\n{text}', "fleet.toml")
+    assert [problem.field for problem in caught.value.problems] == expected
+
+
+def test_members_of_a_set_are_counted_where_each_is_wrong_in_its_own_way() -> None:
+    found = places('[[nodes]]\nname = "n[1-3]"\nhost = "-{name}"\n')
+    assert "'-n1' is not a host name or address, and 2 more like it" in found["nodes[1].host"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ('[ssh]\nuser = "ro ot"', "ssh.user", "'ro ot' is not a user name"),
+        ('[ssh]\nuser = "-l"', "ssh.user", "is not a user name"),
+        ('[ssh]\nproxy_jump = "gate:xx"', "ssh.proxy_jump", "'xx' is not a port"),
+        ('[ssh]\nproxy_jump = "a,,b"', "ssh.proxy_jump", "is not a jump host"),
+        ('[ssh]\nproxy_jump = "@gate"', "ssh.proxy_jump", "nobody stands before the @"),
+        ('[ssh]\nproxy_jump = "o p@gate"', "ssh.proxy_jump", "'o p' is not a user name"),
+        ('[ssh]\nproxy_jump = "fe80::1"', "ssh.proxy_jump", "in brackets"),
+        ('[[nodes]]\nname = "a"\nuser = "a b"', "nodes[1].user", "is not a user name"),
+        ('[[nodes]]\nname = "root@n1"', "nodes[1].name", 'user = "root"'),
+        ('[[nodes]]\nname = "a"\nhost = "root@{name}"', "nodes[1].host", 'user = "root"'),
+    ],
+)
+def test_who_logs_in_and_by_what_way(text: str, place: str, words: str) -> None:
+    assert words in places(text)[place]
+
+
+@pytest.mark.parametrize(
+    "jump", ["gate", "ops@gate:22", "a, ops@b:2222", "[2001:db8::1]:22", "none", "u@x@gate"]
+)
+def test_ways_that_are_taken(jump: str) -> None:
+    fleet = '[fleet]\nshared_directory = "/s"\nwork_directory = "/w"\n[[nodes]]\nname = "a"\n'
+    text = f'{fleet}[ssh]\nproxy_jump = "{jump}"'
+    assert parse_inventory(text, "fleet.toml").ssh.proxy_jump == jump
 
 
 @pytest.mark.parametrize(
@@ -209,7 +268,7 @@ def inventories(draw: st.DrawFn) -> Inventory:
         for name in chosen
     )
     ssh = SshOptions(
-        draw(st.none() | words),
+        draw(st.none() | names),
         None,
         "none",
         draw(st.none() | paths),
