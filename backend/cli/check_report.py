@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from backend.cli.check_repairs import Done, repairs_of
+from backend.cli.own_commands import pasteable
 from backend.cli.visible_text import visible
 from backend.cli.word_wrap import prose, table_lines
 from backend.fleet.node_sets import folded
@@ -108,7 +109,7 @@ def _told(
     yield ""
     yield _summary(setting, findings, took_s)
     if repairs and not fixing and any(repair.safe for repair in repairs.values()):
-        yield _("npudeck check --fix would run the commands that are marked so")
+        yield pasteable(_("`npudeck check --fix` would run the commands that are marked so"))
     if fixing and not done and not any(repair.safe for repair in repairs.values()):
         yield _("there is nothing that --fix would do about it")
     if done:
@@ -169,7 +170,7 @@ def _advice(item: str, status: Status, nodes: tuple[str, ...], found: Finding, c
     if found.needed:
         yield visible(_("  needed: {text}").format(text=found.needed))
     if found.fix:
-        yield visible(_("  fix: {text}").format(text=found.fix))
+        yield visible(_("  fix: {text}").format(text=pasteable(found.fix)))
     if command:
         yield visible(_("  --fix runs: {text}").format(text=command))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from backend.cli.finding_places import places
+from backend.cli.own_commands import pasteable
 from backend.cli.visible_text import visible
 from backend.events import DeviceReading, Finding
 from backend.probes.judge_fleet import judge_fleet
@@ -66,7 +67,7 @@ def _block(found: Sequence[Finding], at: float, first_look: tuple[float, float])
     if finding.why:
         lines.append("  " + _("why: {why}").format(why=finding.why))
     if finding.fix:
-        lines.append("  " + _("first: {fix}").format(fix=finding.fix))
+        lines.append("  " + _("first: {fix}").format(fix=pasteable(finding.fix)))
     return "\n".join(map(visible, lines))
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from backend.cli import health_findings
+from backend.cli.own_commands import pasteable
 from backend.cli.visible_text import visible
 from backend.events import DeviceReading, Finding, Level
 from backend.fleet.node_sets import folded
@@ -174,7 +175,8 @@ def advice(fleet: FleetState) -> str:
     silent = [view.name for view in fleet.nodes.values() if not view.reachable]
     if not silent:
         return ""
-    return _("what keeps them: npudeck check --nodes {nodes}").format(nodes=shlex.quote(folded(silent)))
+    words = _("what keeps them: npudeck check --nodes {nodes}")
+    return pasteable(words.format(nodes=shlex.quote(folded(silent))))
 
 
 def _node_json(view: NodeView) -> dict[str, Any]:

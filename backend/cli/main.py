@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from backend.cli import diagnostics
+from backend.cli.own_commands import remember_inventory
 from backend.problems import Problem, Severity, UsageError
 from backend.translation import _
 from backend.version import VERSION
@@ -100,6 +101,7 @@ def main(argv: Sequence[str] | None = None, open_console: OpenConsole | None = N
             diagnostics.print_problems([misuse.problem], UsageError.exit_code)
         raise
     arguments.open_console = open_console
+    remember_inventory(arguments.inventory)
     handler = getattr(arguments, "handler", open_console)
     if handler is None:
         parser.print_help()

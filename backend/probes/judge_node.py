@@ -66,7 +66,7 @@ def _missing(seen: NodeObserved, host: HostDetails | None, circumstances: Circum
     findings = Findings(circumstances)
     why, fix = (
         "",
-        _("npudeck health --deep {node} says whether the PCI bus has it; look at dmesg there").format(
+        _("`npudeck health --deep {node}` says whether the PCI bus has it; look at dmesg there").format(
             node=shlex.quote(seen.node)
         ),
     )

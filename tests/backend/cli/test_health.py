@@ -202,7 +202,7 @@ def test_command_prints_a_table(scripted: list[str], capsys: pytest.CaptureFixtu
     assert lines[0].split()[:3] == ["NODE", "NPU", "CHIP"]
     assert lines[1].startswith("n02 ")
     assert lines[-2].endswith("not reached: n03")
-    assert lines[-1] == "what keeps them: npudeck check --nodes n03"
+    assert lines[-1] == f"what keeps them: npudeck -i {scripted[1]} check --nodes n03"
 
 
 def test_command_of_some_nodes_as_json(scripted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
