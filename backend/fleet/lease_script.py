@@ -87,8 +87,16 @@ put() {
 }
 
 note() {
-    printf '%s %s %s of %s: %s of %s, %s; %s\\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$2" "$actor" \\
-        "$was_run" "$was_actor" "$state" "$why" >>"$root/leases.log"
+    case $2 in all) what="all NPUs";; *) what="NPU $2";; esac
+    was="${was_actor:-nobody known}"
+    case $1 in
+        stolen) did="took $what from $was";;
+        dropped) did="freed $what held by $was";;
+        restored) did="gave $what back to $was";;
+        expired) did="took $what, left over from $was";;
+    esac
+    printf '%s %s: %s %s: %s, %s; %s\\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$1" "$actor" "$did" \\
+        "${was_run:-?}" "$state" "${why:-no reason was given}" >>"$root/leases.log"
 }
 
 over() { case $state in reboot|restart|silent) return 0;; esac; return 1; }

@@ -244,7 +244,10 @@ def _problem(node: Node, lease: Lease) -> Problem:
             node,
             _("{what} is held by hand by {actor} since {since}").format(**values),
             lease.why or _("no reason was given"),
-            _("ask them; --steal --reason TEXT takes it all the same, and is written down"),
+            _(
+                "ask them; npudeck fleet release {node} --steal --reason TEXT takes it from them, and is "
+                "written down"
+            ).format(**values),
         )
     why = _("an NPU serves one run at a time")
     if lease.state == "orphaned":

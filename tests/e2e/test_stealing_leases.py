@@ -106,11 +106,13 @@ def test_what_was_stolen_goes_back_to_whom_it_was_taken_from(
     ]
     # it could not be asked: that is said, with whose it was
     assert lines[3].startswith(f"n03 may be held still (no answer), taken from run {BOB} of bob@gate: ")
-    assert f"restored 2 of {actor_in(log(fleet, 0))}: {BOB} of bob@gate, held; half" in log(fleet, 0)
+    assert f"restored: {actor_in(log(fleet, 0))} gave NPU 2 back to bob@gate: {BOB}, held; half" in log(
+        fleet, 0
+    )
 
 
 def actor_in(text: str) -> str:
-    return text.split("stolen 2 of ")[1].split(":")[0]
+    return text.split("stolen: ")[1].split(" took ")[0]
 
 
 def test_killed_it_leaves_each_node_to_one_holder(fleet: SshdFleet, ask: Ask) -> None:
@@ -120,7 +122,7 @@ def test_killed_it_leaves_each_node_to_one_holder(fleet: SshdFleet, ask: Ask) ->
     mine = {npu: run[:7] for npu, run in held(ask)[0].items()}
     # the third was still waiting: its asker is gone, and so nothing is taken
     assert [mine, held(ask)[2]] == [{None: "by-hand"}, {"2": BOB, "3": BOB}]
-    assert f"{BOB} of bob@gate, held; half" in log(fleet, 1)
+    assert f"took NPU 2 from bob@gate: {BOB}, held; half" in log(fleet, 1)
     assert ask("fleet", "release", "n[01-02]")[0] == 0
     assert held(ask) == [{}, {}, {"2": BOB, "3": BOB}]
 

@@ -97,7 +97,7 @@ async def test_what_was_stolen_is_its_holders_again_as_it_was(transport: SshTran
     assert files(node) == before
     assert not list((Path(node.work_directory) / ".npudeck" / "stolen").rglob("*"))
     log = (Path(node.work_directory) / ".npudeck" / "leases.log").read_text()
-    assert "restored 5 of ann@gate: r8-aaaaaa of bob@gate" in log
+    assert "restored: ann@gate gave NPU 5 back to bob@gate: r8-aaaaaa, held; " in log
 
 
 async def test_what_an_earlier_call_stole_stays_stolen(transport: SshTransport, node: Node) -> None:

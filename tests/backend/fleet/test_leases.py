@@ -128,7 +128,7 @@ async def test_a_lease_ends_with_the_boot(transport: SshTransport, node: Node) -
     assert replaced.run_key == THEIRS.run_key
     assert await holder_of(transport, node) == MINE
     log = (leases_folder(node).parent / "leases.log").read_text()
-    assert "expired all of ann@bastion: r8-aaaaaa of bob o'neil@bastion, reboot" in log
+    assert "expired: ann@bastion took all NPUs, left over from bob o'neil@bastion: r8-aaaaaa, reboot; " in log
 
 
 async def test_a_lease_ends_with_its_container(transport: SshTransport, node: Node) -> None:
@@ -206,10 +206,15 @@ async def test_stealing_is_written_down(transport: SshTransport, node: Node) -> 
     assert (stolen.run_key, stolen.state) == (THEIRS.run_key, "held")
     assert [lease.run_key for lease in await leases_of(transport, node)] == [MINE.run_key]
     log = (leases_folder(node).parent / "leases.log").read_text()
-    assert "stolen 3 of ann@bastion: r8-aaaaaa of bob o'neil@bastion, held; bob has left the firm" in log
+    assert (
+        "stolen: ann@bastion took NPU 3 from bob o'neil@bastion: r8-aaaaaa, held; bob has left the firm\n"
+    ) in log
     [dropped] = await seize(transport, node, replace(THEIRS, why="mine again"))
     assert dropped.run_key == MINE.run_key
     assert await holder_of(transport, node) is None
+    log = (leases_folder(node).parent / "leases.log").read_text()
+    words = f"dropped: {THEIRS.actor} freed all NPUs held by ann@bastion: {MINE.run_key}, held; "
+    assert words in log
 
 
 async def test_keeping_says_once_who_took_the_node(transport: SshTransport, node: Node) -> None:
@@ -287,3 +292,5 @@ async def test_what_somebody_holds_by_hand_is_said_with_the_reason(
     [problem] = caught.value.problems
     assert problem.what == "NPU 1 of n01 is held by hand by ann@bastion since 2023-11-14 22:13 UTC"
     assert problem.why == "soldering"
+    # whoever asks: a launch has no --steal of its own
+    assert "npudeck fleet release n01 --steal --reason TEXT" in problem.fix
