@@ -124,7 +124,8 @@ def _hold(arguments: argparse.Namespace) -> int:
     async def undo(transport: Transport) -> None:
         say_given_back(await holding.give_back(transport))
 
-    return _everywhere(arguments, inventory, hold, undo, holding.stolen if arguments.steal else None)
+    taken = holding.stolen if arguments.steal else None
+    return _everywhere(arguments, inventory, hold, undo, taken, holds=True)
 
 
 def _release(arguments: argparse.Namespace) -> int:
@@ -196,20 +197,28 @@ def _everywhere(
     action: _Action,
     undo: _Undo | None = None,
     taken: Mapping[str, Sequence[Lease]] | None = None,
+    *,
+    holds: bool = False,
 ) -> int:
-    """`taken`: node -> what `action` took from others, filled while it works; None where it takes nothing."""
-    from backend.cli.fleet_lease_report import print_leases, say_taken, to_json
+    """`taken`: node -> what `action` took from others, filled while it works; None where it takes nothing.
+
+    `holds`: a node that answers is held from then on.
+    """
+    from backend.cli.fleet_lease_report import print_leases, say_held, say_taken, to_json
     from backend.cli.output import print_json
 
     nodes = nodes_of(chosen_names(arguments.nodes, inventory), inventory)
     answers = asyncio.run(_ask(inventory, nodes, action, undo))
     errors = [answer for answer in answers.values() if isinstance(answer, NpudeckError)]
+    held = [name for name, answer in answers.items() if not isinstance(answer, NpudeckError)]
     if arguments.json:
-        print_json(to_json(answers, taken))
+        print_json(to_json(answers, taken, held if holds else None))
     else:
         print_leases(answers)
         in_order = {name: taken[name] for name in answers if taken and name in taken}
         say_taken(_("{node}: taken from {names}"), in_order)
+        if holds and held and errors:
+            say_held(held, arguments.name)
     return max((error.exit_code for error in errors), default=0)
 
 

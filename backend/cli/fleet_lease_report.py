@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from backend.cli.diagnostics import printable, say, say_problem
 from backend.cli.equal_problems import together
 from backend.cli.output import print_table
+from backend.cli.own_commands import pasteable
 from backend.fleet.hold_worker import GivenBack, names_of
 from backend.fleet.leases import BY_HAND
 from backend.fleet.node_sets import folded
@@ -33,6 +35,13 @@ def say_given_back(given: GivenBack) -> None:
             say(words.format(node=name, why=why, names=printable(names_of(lost))))
         else:
             say(words.format(node=name, why=why))
+
+
+def say_held(names: Sequence[str], name: str | None) -> None:
+    """Where others were not: a refusal elsewhere ends nothing here. `name`: what --as said."""
+    argv = ["npudeck", "fleet", "release", folded(names), *(("--as", name) if name is not None else ())]
+    words = _("held all the same: {names}; to give back: {command}")
+    say(words.format(names=folded(names), command=pasteable(shlex.join(argv))))
 
 
 def say_taken(words: str, leases: Mapping[str, Sequence[Lease]]) -> None:
@@ -73,8 +82,12 @@ def _row(lease: Lease) -> tuple[str, ...]:
     return lease.device, lease.state, lease.run_key, since, ", ".join(filter(None, remarks))
 
 
-def to_json(answers: Mapping[str, Answer], taken: Mapping[str, Sequence[Lease]] | None) -> dict[str, Any]:
-    """`taken_from` is there where something could have been taken from others."""
+def to_json(
+    answers: Mapping[str, Answer],
+    taken: Mapping[str, Sequence[Lease]] | None,
+    held: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """`taken_from` is there where something could have been taken from others, `held` after `hold`."""
     nodes = []
     for name, answer in answers.items():
         node: dict[str, Any] = {
@@ -87,7 +100,7 @@ def to_json(answers: Mapping[str, Answer], taken: Mapping[str, Sequence[Lease]] 
         if taken is not None:
             node["taken_from"] = [_json(lease) for lease in taken.get(name, ())]
         nodes.append(node)
-    return {"nodes": nodes}
+    return {"nodes": nodes} if held is None else {"held": list(held), "nodes": nodes}
 
 
 def _json(lease: Lease) -> dict[str, Any]:

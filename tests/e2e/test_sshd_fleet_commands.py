@@ -434,9 +434,20 @@ def test_held_by_hand(fleet: SshdFleet, ask: Ask, say: Any) -> None:
     code, _out, err = say("fleet", "hold", "n01")
     assert code == 6
     assert "NPU 4 of n01 is held by run r9-cccccc of bob@elsewhere" in err
+    assert "held all the same" not in err
+    # a refusal ends nothing on the others: it is said what is held from now on
+    code, _out, err = say("fleet", "hold", "n[01-02]", "--as", "eve", "--npus", "4")
+    assert (code, err.splitlines()[-1][:28]) == (6, "held all the same: n02; to g")
+    assert "fleet release n02 --as eve" in err.splitlines()[-1]
+    code, told = ask("fleet", "hold", "n[01-02]", "--as", "eve", "--npus", "4")
+    assert (code, told["held"]) == (6, ["n02"])
+    assert ask("fleet", "release", "n02", "--as", "eve")[0] == 0
     assert ask("fleet", "release", "n01")[1]["nodes"][0]["leases"][0]["run"] == "r9-cccccc"
     assert ask("fleet", "release", "n01", "--steal", "--reason", "bob agrees")[1]["nodes"][0]["leases"] == []
-    assert "r9-cccccc of bob@elsewhere, held; bob agrees" in (lease.parents[1] / "leases.log").read_text()
+    assert (
+        "freed NPU 4 held by bob@elsewhere: r9-cccccc, held; bob agrees"
+        in (lease.parents[1] / "leases.log").read_text()
+    )
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
