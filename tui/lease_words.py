@@ -17,10 +17,10 @@ OLD_S = 60.0
 
 
 def user_of(holding: Lease) -> str:
-    """The person without the bastion; what is wrong with the lease where that matters more."""
+    """The person without account and bastion, `ann` of `ann (root@gate)`; what is wrong with the lease where that matters more."""
     if holding.state == "broken":
         return _("broken")
-    return clean(holding.actor.partition("@")[0]) or _("held")
+    return clean(holding.actor.partition(" (")[0].partition("@")[0]) or _("held")
 
 
 def in_force(said: NodeLeases | None) -> list[Lease]:

@@ -61,6 +61,7 @@ async def test_one_card_is_held_and_the_other_is_free(console: OpenConsole) -> N
         (replace(HELD, state="broken", run_key=""), "broken", "its lease cannot be read, so nobody gets it"),
         (replace(HELD, state="silent"), "", "free      its lease ran out; it was all of it by ops2@gate"),
         (replace(HELD, state="reboot"), "", "free      the machine has been started since"),
+        (replace(HELD, actor="ann (root@gate)"), "ann", "held      all of it by ann (root@gate) since"),
         (replace(HELD, since=1e300), "ops2", "held      all of it by ops2@gate, run r9-44ab"),
     ],
 )
@@ -68,6 +69,19 @@ async def test_leases_that_are_not_simply_held(console: OpenConsole, lease, cell
     async with console(_desk(lease)) as (app, _pilot):
         assert words in screen_text(app)
         assert screen_lines(app)[4].split()[4:-2] == ([cell] if cell else [])
+
+
+async def test_a_long_name_is_cut_before_the_next_column(console: OpenConsole) -> None:
+    desk = FakeDesk(fake_desk.small_inventory(1, 8))
+    desk.apply(observed("demo-1", tuple(map(device, range(8)))))
+    holder = replace(HELD, actor="a-person-with-a-long-name (root@gate)")
+    desk.fleet.holdings = {"demo-1": NodeLeases(NOW - 4, (holder,))}
+    async with console(desk, size=(80, 24)) as (app, _pilot):
+        line = next(line for line in screen_lines(app) if "▸ demo-1" in line)
+        held = line.split("●")[-1].split()[0]
+        assert held.endswith("…")
+        assert "a-person-with-a-long-name".startswith(held[:-1])
+        assert f"{held} now" in line
 
 
 async def test_what_is_not_known_is_not_free(console: OpenConsole) -> None:
