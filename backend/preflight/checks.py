@@ -8,7 +8,7 @@ from backend.fleet.transport import Completed
 from backend.inventory import Node
 from backend.preflight.input_items import SCRIPT, fault_of, is_out_of_reach, read_inputs
 from backend.preflight.item import Item, Place, Verdict, script, short, unknown, well, wrong
-from backend.preflight.npu_health import FIX, ill_npus, is_too_ill, place_of
+from backend.preflight.npu_health import danger, ill_npus, place_of, spite, too_ill
 from backend.preflight.npu_items import computes_on_processors, observed
 from backend.preflight.python_item import python_item
 from backend.problems import Problem, Severity
@@ -84,13 +84,12 @@ def judge_devices(node: Node, done: Completed, needed: int) -> Problem | None:
             _("npu-smi lists no more"),
             _("choose other nodes, or lower npus_per_node"),
         )
-    ill = [found for found in ill_npus(node, seen, needed) if is_too_ill(node, found)]
-    if ill:
+    if ill := too_ill(node, ill_npus(node, seen, needed)):
         return _problem(
             node,
             _("{place} of {node}: {what}").format(place=place_of(ill[0]), node=node.name, what=ill[0].what),
-            _("a run would most likely be lost on it"),
-            FIX.format(node=node.name),
+            danger(node, ill[0]),
+            spite(node, ill),
         )
     if seen.processes:
         owner = seen.processes[0]
