@@ -17,7 +17,7 @@ OLD_S = 60.0
 
 
 def user_of(holding: Lease) -> str:
-    """The person without account and bastion, `ann` of `ann (root@gate)`; what is wrong with the lease where that matters more."""
+    """The person alone, `ann` of `ann (root@gate)`; what is wrong with the lease where that matters more."""
     if holding.state == "broken":
         return _("broken")
     return clean(holding.actor.partition(" (")[0].partition("@")[0]) or _("held")
