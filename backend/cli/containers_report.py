@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backend.cli.equal_problems import together
+from backend.cli.own_commands import pasteable
 from backend.cli.visible_text import visible
 from backend.fleet.gather import by_equality
 from backend.fleet.node_sets import folded
@@ -77,7 +78,7 @@ def lines_of(answers: Mapping[str, Answer], wanted: str) -> Iterator[str]:
     yield words.format(good=good, all=len(answers))
     errors = [answer for answer in answers.values() if isinstance(answer, NpudeckError)]
     for problem in together(problem for error in errors for problem in error.problems if problem.fix):
-        yield visible(f"{problem.field}: {problem.fix}")
+        yield visible(f"{problem.field}: {pasteable(problem.fix)}")
 
 
 def _row(answer: Answer) -> tuple[str, str, str, str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import Any
 
 from backend.cli.diagnostics import printable, say_problem
 from backend.cli.equal_problems import together
 from backend.cli.fleet_selection import chosen_names, nodes_of, open_fleet
 from backend.cli.output import print_json, print_line, print_table
+from backend.cli.own_commands import pasteable
 from backend.fleet.code_package import NEEDED
 from backend.fleet.code_script import CodeThere
 from backend.fleet.code_worker import code_folder, look
@@ -66,8 +68,8 @@ def _print(groups: list[tuple[tuple[str, ...], CodeThere]]) -> None:
     elif groups and not groups[0][1].missing:
         print_line(_("the same on all nodes"))
     if none := [name for names, code in groups if _none(code) for name in names]:
-        words = _("no code on {names}: npudeck fleet push code AscendCloud-….zip --nodes {names} brings it")
-        print_line(words.format(names=folded(none)))
+        words = _("no code on {names}: npudeck fleet push code AscendCloud-….zip --nodes {nodes} brings it")
+        print_line(pasteable(words.format(names=folded(none), nodes=shlex.quote(folded(none)))))
     elif half := [name for names, code in groups if code.missing for name in names]:
         words = _("not whole on {names}: the same push again mends it")
         print_line(words.format(names=folded(half)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,10 +37,15 @@ done
 
 _CHOWN = """
 set -eu
+LC_ALL=C; export LC_ALL
 cd "$1"; owner=$2; count=$3; shift 3
 while [ "$count" -gt 0 ]; do chown "$owner" -- "$1"; shift; count=$((count - 1)); done
 exec chown -R "$owner" -- "$@"
 """
+
+
+# GNU's words, and busybox's
+_NOBODY = re.compile("(invalid|unknown) (user|group)")
 
 
 @dataclass(slots=True)
@@ -53,6 +59,10 @@ class Pushed:
     there: int = 0
     bytes_sent: int = 0
     problems: tuple[Problem, ...] = ()
+
+
+# GNU's words, and busybox's
+_NOBODY = re.compile("(invalid|unknown) (user|group)")
 
 
 @dataclass(slots=True)
@@ -153,9 +163,12 @@ async def chown(transport: SshTransport, node: Node, folder: str, names: Sequenc
     done = await transport.run(node, argv, timeout_s=600)
     if not done.ok:
         what = _("the files cannot be given to {owner}: {why}").format(owner=owner, why=done.complaint())
-        fix = _(
-            "log in as root, and take numbers where the user exists in the container alone: --owner 1000:1000"
-        )
+        fix = _("log in as root: nobody else gives files away")
+        if _NOBODY.search(done.complaint()):
+            fix = _(
+                "it does not exist on the node: name one that does, or numbers where it exists in the "
+                "container alone: --owner 1000:1000"
+            )
         raise NodeError(Problem(node.name, Severity.ERROR, what, "", fix))
 
 

@@ -27,7 +27,7 @@ from backend.runs.master_port_worker import random_port
 from backend.store.load_runs_store import load_book
 from backend.store.run_store import RunStore
 from backend.store.state_directory_files import run_directory, state_directory
-from backend.translation import _
+from backend.translation import _, ngettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,11 @@ def choose_nodes(
     if wanted:
         if len(wanted) != recipe.nodes:
             raise InputError.because(
-                _("{count} nodes were named, the recipe uses {need}").format(
-                    count=len(wanted), need=recipe.nodes
-                ),
+                ngettext(
+                    "{n} node was named, the recipe uses {need}",
+                    "{n} nodes were named, the recipe uses {need}",
+                    len(wanted),
+                ).format(n=len(wanted), need=recipe.nodes),
                 fix=_("name as many nodes, or change `nodes` in the recipe"),
                 field="nodes",
             )

@@ -38,3 +38,5 @@ def test_a_fleet_that_is_too_small_and_a_wrong_count_are_bad_input() -> None:
         choose_nodes(FLEET, Recipe(nodes=5), (), ())
     with pytest.raises(InputError, match="3 nodes were named, the recipe uses 2"):
         choose_nodes(FLEET, TWO, ("n1", "n2", "n3"), ())
+    with pytest.raises(InputError, match="1 node was named, the recipe uses 2"):
+        choose_nodes(FLEET, TWO, ("n1",), ())
