@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from backend.cli.arguments import Commands, add_command, add_json
 from backend.cli.flag_types import path, positive, text
+from backend.inventory import Inventory
 from backend.problems import UsageError
 from backend.translation import _, ngettext
 
@@ -30,7 +32,7 @@ def register(commands: Commands) -> None:
         type=path,
         default="npudeck.toml",
         metavar="FILE",
-        help=_("write there (default ./npudeck.toml)"),
+        help=_("write there (default ./npudeck.toml); - is stdout"),
     )
     parser.add_argument("--overwrite", action="store_true", help=_("replace FILE where it is there"))
     add_json(parser)
@@ -84,28 +86,54 @@ def _add_values(parser: argparse.ArgumentParser) -> None:
 def _init(arguments: argparse.Namespace) -> int:
     from backend.cli.diagnostics import say
     from backend.cli.fleet_init_inventory import from_arguments
+    from backend.cli.output import print_line
+    from backend.fleet.inventory_text import inventory_to_toml
+
+    shown = arguments.output == "-"
+    if shown and arguments.json:
+        raise UsageError.because(
+            _("-o - and --json both write to stdout"), fix=_("name a file with -o, or leave --json out")
+        )
+    if not (arguments.nodes or arguments.hostfile or arguments.ssh_config):
+        _ask(arguments)
+    inventory = from_arguments(arguments)
+    if shown:
+        print_line(inventory_to_toml(inventory, fold=True).rstrip("\n"))
+        return 0
+    _write(arguments, inventory)
+    say(_("next: `npudeck fleet trust` shows the nodes' host keys, `npudeck health` asks them"))
+    return 0
+
+
+def _ask(arguments: argparse.Namespace) -> None:
     from backend.cli.fleet_init_questions import ask
+    from backend.fleet.inventory_files import there_already
+
+    if arguments.json or not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
+        raise UsageError.because(
+            _("it is not said what nodes there are"),
+            fix=_("name them (npudeck fleet init 'n[01-64]'), or give --hostfile FILE or --ssh-config"),
+        )
+    # not after the last answer
+    if Path(arguments.output).exists() and not arguments.overwrite:
+        raise there_already(arguments.output)
+    ask(arguments)
+
+
+def _write(arguments: argparse.Namespace, inventory: Inventory) -> None:
+    from backend.cli.diagnostics import say
     from backend.cli.output import print_json, print_line
     from backend.fleet.inventory_files import create_inventory
     from backend.fleet.node_sets import folded
 
-    if not (arguments.nodes or arguments.hostfile or arguments.ssh_config):
-        if arguments.json or not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
-            raise UsageError.because(
-                _("it is not said what nodes there are"),
-                fix=_("name them (npudeck fleet init 'n[01-64]'), or give --hostfile FILE or --ssh-config"),
-            )
-        ask(arguments)
-    inventory = from_arguments(arguments)
+    folder = Path(arguments.output).parent
+    made = not folder.exists()
     create_inventory(inventory, arguments.output, overwrite=arguments.overwrite)
+    if made:
+        say(_("made the folder {folder}").format(folder=folder))
     names = [node.name for node in inventory.nodes]
     if arguments.json:
         print_json({"inventory": arguments.output, "name": inventory.name, "nodes": names})
-    else:
-        print_line(
-            ngettext("{path}: {count} node, {names}", "{path}: {count} nodes, {names}", len(names)).format(
-                path=arguments.output, count=len(names), names=folded(names)
-            )
-        )
-    say(_("next: `npudeck fleet trust` shows the nodes' host keys, `npudeck health` asks them"))
-    return 0
+        return
+    words = ngettext("{path}: {count} node, {names}", "{path}: {count} nodes, {names}", len(names))
+    print_line(words.format(path=arguments.output, count=len(names), names=folded(names)))

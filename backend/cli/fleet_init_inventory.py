@@ -3,22 +3,70 @@
 from __future__ import annotations
 
 import argparse
+import re
+from dataclasses import replace
 from pathlib import Path
 
+from backend.cli.diagnostics import say
 from backend.fleet.hosts_files import read_hostfile, read_ssh_config
 from backend.fleet.hosts_parse import LINES, Found
 from backend.fleet.inventory_files import named_after
+from backend.fleet.inventory_parse import parse_inventory
+from backend.fleet.inventory_text import inventory_to_toml
 from backend.fleet.node_sets import expand, node_names
 from backend.inventory import Inventory, Node, SshOptions
-from backend.problems import InputError, UsageError
+from backend.problems import InputError, Problem, Severity, UsageError
 from backend.translation import _
 
 WORK_DIRECTORY = "/home/ma-user/ws"
 NPUS = 8
 
 
+# where the inventory has what a flag says
+_FLAGS = {
+    "fleet.name": "--name",
+    "fleet.shared_directory": "--shared-directory",
+    "ssh.user": "--user",
+    "ssh.port": "--port",
+    "ssh.config": "--ssh-config",
+    "ssh.known_hosts": "--known-hosts",
+    "ssh.identity_files": "--identity",
+    "ssh.proxy_jump": "--jump",
+    "nodes.name": "nodes",
+    "nodes.host": "--host",
+    "nodes.address": "--address",
+    "nodes.npus": "--npus",
+    "nodes.work_directory": "--work-directory",
+}
+
+
 def from_arguments(arguments: argparse.Namespace) -> Inventory:
-    """Raises `InputError`, `UsageError`."""
+    """An inventory that can be read again. Raises `InputError`, `UsageError`, pointing to the flags."""
+    inventory = _inventory(arguments)
+    problems: list[Problem] = []
+    try:
+        parse_inventory(inventory_to_toml(inventory, fold=True), arguments.output)
+    except InputError as error:
+        problems += (replace(problem, field=_flag(problem.field, arguments)) for problem in error.problems)
+    if "{name}" in inventory.shared_directory:
+        what = _("{path!r} is another directory on every node").format(path=inventory.shared_directory)
+        fix = _("say what all nodes see under one path")
+        problems.append(Problem("--shared-directory", Severity.ERROR, what, "", fix))
+    if problems:
+        raise InputError(*dict.fromkeys(problems))
+    return inventory
+
+
+def _flag(place: str, arguments: argparse.Namespace) -> str:
+    """What was said, for a place of a file that nobody has seen."""
+    if place == "fleet.shared_directory" and not arguments.shared_directory:
+        return "--work-directory"
+    if place.startswith("groups."):
+        return "--group"
+    return _FLAGS.get(re.sub(r"\[\d+\]", "", place), place)
+
+
+def _inventory(arguments: argparse.Namespace) -> Inventory:
     found = _found(arguments)
     work = arguments.work_directory or WORK_DIRECTORY
     names = tuple(host.name for host in found)
@@ -44,8 +92,7 @@ def from_arguments(arguments: argparse.Namespace) -> Inventory:
     )
     name = arguments.name or named_after(Path(arguments.output).absolute().parent)
     fleet = Inventory(name, nodes, arguments.shared_directory or work, ssh, path=arguments.output)
-    groups = tuple(_group(text, fleet) for text in arguments.group)
-    return Inventory(name, nodes, fleet.shared_directory, ssh, None, groups, arguments.output)
+    return replace(fleet, groups=_groups(arguments.group, fleet))
 
 
 def _found(arguments: argparse.Namespace) -> list[Found]:
@@ -54,8 +101,8 @@ def _found(arguments: argparse.Namespace) -> list[Found]:
     wanted = ",".join(arguments.nodes)
     if not (arguments.hostfile or arguments.ssh_config):
         return [Found(name, name) for name in _typed(wanted)]
-    hosts = read_hostfile(arguments.hostfile) if arguments.hostfile else read_ssh_config(arguments.ssh_config)
     source = _("standard input") if arguments.hostfile == "-" else arguments.hostfile or arguments.ssh_config
+    hosts = _listed(arguments.hostfile, source) if arguments.hostfile else read_ssh_config(source)
     if not hosts:
         raise InputError.because(
             _("{path} names no host").format(path=source),
@@ -67,6 +114,15 @@ def _found(arguments: argparse.Namespace) -> list[Found]:
     known = Inventory("", tuple(Node(host.name, host.host, "", 1, "/") for host in hosts), "/", path=source)
     by_name = {host.name: host for host in hosts}
     return [by_name[name] for name in node_names(wanted, known)]
+
+
+def _listed(path: str, source: str) -> list[Found]:
+    hosts, left_out = read_hostfile(path)
+    if left_out:
+        names = ", ".join(f"{host.name} ({host.host})" for host in left_out)
+        words = _("left out of {path}, no other machine has such an address: {names}")
+        say(words.format(path=source, names=names))
+    return hosts
 
 
 def _typed(expression: str) -> tuple[str, ...]:
@@ -112,10 +168,23 @@ def _from_there(name: str | None, output: str) -> str | None:
     return str(Path(name).absolute())
 
 
-def _group(text: str, fleet: Inventory) -> tuple[str, tuple[str, ...]]:
-    name, equals, expression = text.partition("=")
-    if not equals:
-        raise UsageError.because(
-            _("{text!r} names no nodes").format(text=text), fix=_("--group rack-a=n[01-16]"), field="--group"
-        )
-    return name.strip(), node_names(expression, fleet)
+def _groups(texts: list[str], fleet: Inventory) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    groups: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, equals, expression = text.partition("=")
+        name = name.strip()
+        if not equals:
+            what = _("{text!r} names no nodes").format(text=text)
+            raise UsageError.because(what, fix=_("--group rack-a=n[01-16]"), field="--group")
+        if name in groups:
+            what = _("the group {name} is given twice").format(name=name)
+            raise UsageError.because(
+                what,
+                fix=_("name all its nodes at once: --group '{name}=n1,n2'").format(name=name),
+                field="--group",
+            )
+        try:
+            groups[name] = node_names(expression, fleet)
+        except InputError as error:
+            raise InputError(*(replace(problem, field="--group") for problem in error.problems)) from error
+    return tuple(groups.items())

@@ -12,8 +12,8 @@ from backend.translation import _
 _DEEPEST = 8  # an ssh config that includes itself
 
 
-def read_hostfile(path: str) -> list[Found]:
-    """`-` is stdin. Raises `InputError`."""
+def read_hostfile(path: str) -> tuple[list[Found], list[Found]]:
+    """The hosts, and what is left out (see `parse_hostfile`). `-` is stdin. Raises `InputError`."""
     text = sys.stdin.read() if path == "-" else _text(Path(path))
     return parse_hostfile(text, path)
 
@@ -24,7 +24,15 @@ def read_ssh_config(path: str) -> list[Found]:
     Address, port, user and jump host stay in the config: SSH looks there at every login.
     """
     names: dict[str, None] = {}
-    _collect(Path(path).expanduser(), names, 0)
+    whole = Path(path).expanduser()
+    # a word without a slash that is no file was rather meant for nodes
+    if "/" not in path and not whole.exists():
+        raise InputError.because(
+            _("{path} is no SSH config: there is no such file").format(path=path),
+            _("the word after --ssh-config is a file"),
+            _("nodes stand behind --: npudeck fleet init --ssh-config -- '{path}'").format(path=path),
+        )
+    _collect(whole, names, 0)
     return [Found(name, name) for name in names]
 
 

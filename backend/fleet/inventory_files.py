@@ -25,6 +25,7 @@ __all__ = [
     "load_inventory",
     "node_names",
     "save_inventory",
+    "there_already",
 ]
 
 
@@ -85,12 +86,16 @@ def create_inventory(inventory: Inventory, path: str, *, overwrite: bool) -> Non
     text = inventory_to_toml(inventory, fold=True)
     parse_inventory(text, path)
     if not write_whole(path, text, field="inventory", new=not overwrite):
-        raise InputError.because(
-            _("{path} is there already").format(path=path),
-            _("it may describe a fleet in use"),
-            _("name another file with -o, or replace it with --overwrite"),
-            field="output",
-        )
+        raise there_already(path)
+
+
+def there_already(path: str) -> InputError:
+    return InputError.because(
+        _("{path} is there already").format(path=path),
+        _("it may describe a fleet in use"),
+        _("name another file with -o, or replace it with --overwrite"),
+        field="output",
+    )
 
 
 def named_after(folder: Path) -> str:

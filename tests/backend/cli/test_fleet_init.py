@@ -11,6 +11,7 @@ import pytest
 
 from backend.cli.main import main
 from backend.fleet.inventory_files import load_inventory
+from backend.fleet.inventory_parse import parse_inventory
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +112,11 @@ def test_a_file_that_is_there_stays(here: Path, capsys: pytest.CaptureFixture[st
         (["--hostfile", "nowhere"], 3),
         (["--hostfile", "a", "--ssh-config", "b"], 2),
         (["n1\nx"], 3),
+        (["n1", "--user", "ro ot"], 3),
+        (["n1", "--jump", "gate:xx"], 3),
+        (["n[1-2]", "--group", "a=n1", "--group", "a=n2"], 2),
+        (["n1", "--work-directory", "/data/{name}"], 3),
+        (["n1", "-o", "-"], 2),
     ],
 )
 def test_nothing_is_written_for_what_makes_no_sense(here: Path, words: list[str], code: int) -> None:
@@ -120,6 +126,63 @@ def test_nothing_is_written_for_what_makes_no_sense(here: Path, words: list[str]
         found = int(str(end.code))
     assert found == code
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["n[1-3]", "--work-directory", "~/ws"], [("--work-directory", "'~/ws' is not an absolute path")]),
+        (["n1,m1", "--work-directory", "ws"], [("--work-directory", "'ws' is not an absolute path")]),
+        (["n1", "--user", "ro ot"], [("--user", "'ro ot' is not a user name")]),
+        (["n1", "--jump", "gate:xx"], [("--jump", "'gate:xx' is not a jump host")]),
+        (["n1", "--group", "a=n1", "--group", "a=n1"], [("--group", "the group a is given twice")]),
+        (["n1", "--group", "a=n9"], [("--group", None)]),
+        (["n1", "--group", "all=n1"], [("--group", "'all' cannot name a group")]),
+        (["n1", "--npus", "5000"], [("--npus", "5000 is not between 1 and 1024")]),
+        (["root@n[1-3]"], [("nodes", "'root@n1' is not a node name, and 2 more like it")]),
+        (["n1", "--host", "root@{name}"], [("--host", "'root@n1' is not a host name or address")]),
+        (["n1", "--shared-directory", "/s/{name}"], [("--shared-directory", None)]),
+        (["--ssh-config", "n*"], [("", "n* is no SSH config: there is no such file")]),
+    ],
+)
+def test_each_mistake_is_said_once_by_its_flag(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: list[tuple[str, str | None]]
+) -> None:
+    assert main(["fleet", "init", *words, "--json"]) in (2, 3)
+    problems = json.loads(capsys.readouterr().out)["problems"]
+    assert [problem["field"] for problem in problems] == [flag for flag, _what in said]
+    for problem, (_flag, what) in zip(problems, said, strict=True):
+        assert what in (None, problem["what"])
+
+
+def test_where_a_user_and_node_sets_belong_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "init", "root@n1", "--json"]) == 3
+    assert "--user root" in problem(capsys)["fix"]
+    assert main(["fleet", "init", "--ssh-config", "n*", "--json"]) == 3
+    assert "--ssh-config -- 'n*'" in problem(capsys)["fix"]
+
+
+def test_what_is_no_machine_is_left_out_and_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "hosts").write_text(
+        "127.0.0.1 localhost\n::1 ip6-localhost\nff02::1 ip6-allnodes\n10.0.0.1 n01\n"
+    )
+    assert main(["fleet", "init", "--hostfile", "hosts"]) == 0
+    assert "localhost (127.0.0.1), ip6-localhost (::1), ip6-allnodes (ff02::1)" in capsys.readouterr().err
+    assert [node.name for node in load_inventory("npudeck.toml").nodes] == ["n01"]
+
+
+def test_to_stdout(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "init", "n[1-2]", "-o", "-"]) == 0
+    said = capsys.readouterr().out
+    assert list(here.iterdir()) == []
+    assert [node.name for node in parse_inventory(said, "x").nodes] == ["n1", "n2"]
+
+
+def test_a_folder_that_is_made_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", "init", "n1", "-o", "lab/a/x.toml"]) == 0
+    assert "made the folder lab/a\n" in capsys.readouterr().err
+    assert main(["fleet", "init", "n1", "-o", "lab/a/y.toml"]) == 0
+    assert "made" not in capsys.readouterr().err
 
 
 class Typist(io.StringIO):
@@ -140,6 +203,42 @@ def test_typed_answers(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
         "/data/ws",
         None,
     )
+
+
+def test_an_answer_that_cannot_be_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:
+    answers = ["n[1-", "root@n1", "n[1-2]", "h[1-3]", "{name}.lab", "ro ot", "ops", "many", "5000", "4"]
+    answers += ["~/ws", "/data/{name}", "", "shared", "/shared"]
+    said = Typist()
+    monkeypatch.setattr("sys.stderr", said)
+    monkeypatch.setattr("sys.stdin", Typist("".join(f"{answer}\n" for answer in answers)))
+    assert main(["fleet", "init"]) == 0
+    fleet = load_inventory("npudeck.toml")
+    assert [(node.host, node.npus, node.work_directory) for node in fleet.nodes] == [
+        (f"{name}.lab", 4, f"/data/{name}") for name in ("n1", "n2")
+    ]
+    assert (fleet.ssh.user, fleet.shared_directory) == ("ops", "/shared")
+    for words in (
+        "error: 'n[1-' is not a node set",
+        "error: 'root@n1' is not a node name",
+        "stands for 3 hosts, there are 2 nodes",
+        "error: 'ro ot' is not a user name",
+        "error: 'many' is not a whole number",
+        "error: 5000 is not between 1 and 1024",
+        "error: '~/ws' is not an absolute path",
+        "error: 'shared' is not an absolute path",
+    ):
+        assert said.getvalue().count(words) == 1
+
+
+def test_a_flag_that_cannot_be_and_a_file_that_stays_end_it_early(
+    monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    monkeypatch.setattr("sys.stderr", Typist())
+    monkeypatch.setattr("sys.stdin", Typist("n1\n"))
+    assert main(["fleet", "init", "--jump", "gate:xx"]) == 3
+    (here / "npudeck.toml").write_text("mine")
+    monkeypatch.setattr("sys.stdin", Typist())
+    assert main(["fleet", "init"]) == 3
 
 
 def test_answers_that_end_write_nothing(monkeypatch: pytest.MonkeyPatch, here: Path) -> None:

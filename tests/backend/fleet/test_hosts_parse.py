@@ -32,7 +32,47 @@ from backend.problems import InputError
     ],
 )
 def test_host_files(text: str, expected: list[Found]) -> None:
-    assert parse_hostfile(text, "hosts") == expected
+    assert parse_hostfile(text, "hosts") == (expected, [])
+
+
+# what Debian's installer, cloud-init and macOS write into /etc/hosts
+HOSTS = """
+127.0.0.1	localhost
+127.0.1.1	gate.lab gate
+::1		localhost ip6-localhost ip6-loopback
+fe00::0		ip6-localnet
+ff00::0		ip6-mcastprefix
+ff02::1		ip6-allnodes
+ff02::2		ip6-allrouters
+255.255.255.255	broadcasthost
+fe80::1%lo0	self
+0.0.0.0		blocked
+10.0.0.11	n01.lab n01
+fd00::12	n02
+"""
+
+
+def test_a_hosts_file_holds_machines_and_what_is_none() -> None:
+    found, left_out = parse_hostfile(HOSTS, "hosts")
+    assert found == [Found("n01", "10.0.0.11"), Found("n02", "fd00::12")]
+    assert [host.name for host in left_out] == [
+        "localhost", "gate", "ip6-localnet", "ip6-mcastprefix", "ip6-allnodes", "ip6-allrouters",
+        "broadcasthost", "self", "blocked",
+    ]  # fmt: skip
+
+
+def test_who_lists_this_machine_alone_means_it() -> None:
+    text = "localhost slots=8\n127.0.0.1\n"
+    assert [host.host for host in parse_hostfile(text, "hosts")[0]] == ["localhost", "127.0.0.1"]
+
+
+def test_a_user_before_a_host_is_told_where_to_go() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_hostfile("n01\nroot@n[02-09] slots=8\n10.0.0.1 a;b\n", "hosts")
+    first, second = caught.value.problems
+    assert (first.field, first.what) == ("hosts:2", "'root@n02' is not a host name or address")
+    assert "--user root" in first.fix
+    assert (second.field, second.what) == ("hosts:3", "'a;b' is not a node name")
 
 
 def test_a_wrong_line_is_named() -> None:
