@@ -134,10 +134,11 @@ class _Trusting:
         say(_("Compare with what the nodes themselves say: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"))
         count = ngettext("{n} new key", "{n} new keys", len(unknown)).format(n=len(unknown))
         question = _("write {count} into {file}? [y/N] ").format(count=count, file=unknown[0].file)
-        sys.stderr.write(question)
-        sys.stderr.flush()
-        yes = sys.stdin.readline().strip().lower() in ("y", "yes")
+        yes = _agreed(question)
         self._declined = not yes
+        if not yes:
+            names = ", ".join(key.label for key in unknown)
+            say(_("nothing was written; not known yet: {names}").format(names=names))
         return yes
 
     def _say_the_rest(self) -> None:
@@ -153,6 +154,22 @@ class _Trusting:
             say(_("{count} written into {file}").format(count=count, file=added[0].file))
         if waiting and not self._declined:
             say(_("not known yet: {names}; --yes writes them down").format(names=", ".join(waiting)))
+
+
+def _agreed(question: str) -> bool:
+    """Asked until it is yes or no; Enter and the end of the answers are no."""
+    from backend.cli.diagnostics import say
+
+    while True:
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            say("")
+        word = line.strip().lower()
+        if word in ("", "n", "no", "y", "yes"):
+            return word in ("y", "yes")
+        say(_("answer y or n"))
 
 
 def _changed(key: HostKey) -> Any:

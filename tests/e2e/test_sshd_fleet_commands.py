@@ -176,9 +176,14 @@ def test_a_host_that_is_away_and_a_known_key_of_another_kind(fleet: SshdFleet, a
 
 
 def test_trust_asks_where_somebody_sits(fleet: SshdFleet, tmp_path: Path) -> None:
-    """In a terminal: `n` writes nothing and is a no; `y` writes."""
+    """In a terminal: `n` writes nothing, says so and is a no, as is Enter; `y` writes; else it asks again."""
     known = fleet.folder / "known_hosts"
-    for answer, code, size in (("n", 1, 0), ("y", 0, 6)):
+    for answer, code, size, words in (
+        ("n\n", 1, 0, "nothing was written; not known yet: n01"),
+        ("what\n\n", 1, 0, "nothing was written"),
+        ("what\nyes\n", 0, 6, "answer y or n"),
+        ("y\n", 0, 6, "6 keys written"),
+    ):
         known.write_text("")
         pid, terminal = pty.fork()
         if pid == 0:
@@ -187,15 +192,16 @@ def test_trust_asks_where_somebody_sits(fleet: SshdFleet, tmp_path: Path) -> Non
         try:
             while b"[y/N]" not in said:
                 said += os.read(terminal, 4096)
-            os.write(terminal, answer.encode() + b"\n")
-            while os.read(terminal, 4096):
-                continue
+            os.write(terminal, answer.encode())
+            while more := os.read(terminal, 4096):
+                said += more
         except OSError:
             pass
         _pid, status = os.waitpid(pid, 0)
         os.close(terminal)
         assert os.waitstatus_to_exitcode(status) == code, said
         assert len(known.read_text().splitlines()) == size
+        assert words in said.decode()
 
 
 # ---- list, show, drain
@@ -204,7 +210,7 @@ def test_trust_asks_where_somebody_sits(fleet: SshdFleet, tmp_path: Path) -> Non
 def test_drained_nodes_are_left_out(fleet: SshdFleet, ask: Ask, say: Any) -> None:
     assert ask("fleet", "drain", "n02", "n05", "--reason", "ECC \x1b[31mon\x1b[0m 3") == (
         0,
-        {"changed": ["n02", "n05"], "unchanged": []},
+        {"changed": ["n02", "n05"], "unchanged": [], "drained_before": {}},
     )
     code, answers = ask("fleet", "run", "!drained", "--", "true")
     assert (code, [node["node"] for node in answers["nodes"]]) == (0, ["n01", "n03", "n04", "n06"])
