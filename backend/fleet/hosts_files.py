@@ -14,8 +14,9 @@ _DEEPEST = 8  # an ssh config that includes itself
 
 def read_hostfile(path: str) -> tuple[list[Found], list[Found]]:
     """The hosts, and what is left out (see `parse_hostfile`). `-` is stdin. Raises `InputError`."""
-    text = sys.stdin.read() if path == "-" else _text(Path(path))
-    return parse_hostfile(text, path)
+    if path == "-":
+        return parse_hostfile(sys.stdin.read(), _("standard input"))
+    return parse_hostfile(_text(Path(path)), path)
 
 
 def read_ssh_config(path: str) -> list[Found]:

@@ -60,10 +60,14 @@ def test_from_a_host_file_some_of_it(here: Path) -> None:
     assert fleet.name == "lab"
 
 
-def test_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n[1-2]\n"))
     assert main(["fleet", "init", "--hostfile", "-"]) == 0
     assert len(load_inventory("npudeck.toml").nodes) == 2
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdin", io.StringIO("n1\nn[\n"))
+    assert main(["fleet", "init", "--hostfile", "-", "--json"]) == 3
+    assert problem(capsys)["field"] == "standard input:2"
 
 
 def test_from_an_ssh_config(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
