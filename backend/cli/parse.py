@@ -43,7 +43,7 @@ def _add_file(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_npu_smi(arguments: argparse.Namespace) -> int:
-    """Exit code 1: nothing in the file is known; what it holds is printed nevertheless."""
+    """Exit code 1: the file holds no reading of a card or of anything else; it is printed nevertheless."""
     from backend.cli import parse_report
     from backend.probes.recognise import beside, known, read
 

@@ -31,22 +31,36 @@ def print_document(document: Document, others: tuple[Answer, ...], *, as_json: b
 
 
 def notes_of(document: Document) -> list[str]:
-    """Which of several tables was read, and what npu-smi said after the last one."""
+    """Which of several tables was read, whether it is whole, and what npu-smi said after the last one."""
     if not isinstance(document, NpuSmiInfo):
         return []
     last = _("{count} tables of npu-smi info, the last one is read")
     short = _("{count} tables of npu-smi info, table {shown} is read: what comes after it is cut short")
     text = last if document.shown == document.tables else short
     notes = [text.format(count=document.tables, shown=document.shown)] if document.tables > 1 else []
+    if document.cut:
+        notes.append(_cut_words(document))
+    elif document.devices and document.tool_version and not document.lists_processes:
+        notes.append(_("it lists no processes: an old npu-smi prints none, or the text is cut short"))
     if document.complaint:
         notes.append(_("after its last table: {line}").format(line=visible(document.complaint)))
     return notes
 
 
+def _cut_words(info: NpuSmiInfo) -> str:
+    if info.lists_processes:
+        return _("the table is cut short: processes may be missing")
+    if not info.devices:
+        return _("the table is cut short before its first card: nothing is known of any")
+    last = info.devices[-1]
+    words = _("the table is cut short after NPU {npu} chip {chip}: nothing is known of those behind it")
+    return words.format(npu=last.npu_id, chip=last.chip_id)
+
+
 def document_json(document: Document) -> dict[str, Any]:
     """`info`, `-m`, `-l` and topo have shapes of their own; the rest is an answer with its kind.
 
-    `tables` and `shown` are there only where a file holds several tables.
+    `tables` and `shown` are there only where a file holds several tables, `cut` where it ends within one.
     """
     if isinstance(document, dict):
         return document
@@ -61,16 +75,15 @@ def document_json(document: Document) -> dict[str, Any]:
         "devices": [asdict(device) for device in document.devices],
         "processes": processes,
         **several,
+        **({"cut": True} if document.cut else {}),
     }
 
 
 def _print_info(info: NpuSmiInfo) -> None:
     version = info.tool_version or _("unknown")
-    output.print_line(
-        _("npu-smi {version}, chips: {devices}, processes: {processes}").format(
-            version=version, devices=len(info.devices), processes=len(info.processes)
-        )
-    )
+    text = _("npu-smi {version}, chips: {devices}, processes: {processes}")
+    text += _(", cut short") if info.cut else ""
+    output.print_line(text.format(version=version, devices=len(info.devices), processes=len(info.processes)))
     if info.devices:
         columns = [_("NPU"), _("chip"), _("name"), _("health"), "W", "°C", "AICore %", _("memory MB")]
         output.print_table(columns, [_device_row(device) for device in info.devices])

@@ -41,7 +41,8 @@ class NpuSmiInfo:
     """All that one answer of `npu-smi info` says. `tool_version`: first version of the banner, as printed.
 
     `tables`: how many the text held; `shown`: which of them this is, counted from 1. `complaint`: what the
-    tool said after the last one, such as that it fails by now.
+    tool said after the last one, such as that it fails by now. `cut`: the text ends within this table;
+    `lists_processes`: it has come to the part that names them, which an old tool does not print.
     """
 
     tool_version: str | None
@@ -50,13 +51,16 @@ class NpuSmiInfo:
     tables: int = 1
     shown: int = 1
     complaint: str = ""
+    cut: bool = False
+    lists_processes: bool = False
 
 
 @dataclass(slots=True)
 class _Table:
     """What one table has said so far. `pending` waits for the second row of its chip.
 
-    `closed`: its last line is a border; `has_processes`: it has come to its table of processes.
+    `closed`: its last line is a border; `has_processes`: it has come to its table of processes. `headed`: it
+    has a banner or a header, so it is no excerpt. `bordered`: no row of it comes after its last border.
     """
 
     tool_version: str | None = None
@@ -66,6 +70,14 @@ class _Table:
     pending: HealthRow | None = None
     closed: bool = False
     has_processes: bool = False
+    headed: bool = False
+    bordered: bool = True
+
+    @property
+    def cut(self) -> bool:
+        """Whether it ends in the midst: between the two rows of a chip, without a border, before a card."""
+        without_card = not self.devices and not self.has_processes
+        return self.pending is not None or (self.headed and (not self.bordered or without_card))
 
     @property
     def begun(self) -> bool:
@@ -101,6 +113,9 @@ class _Reading:
             self.count,
             shown,
             self.complaint if table.begun else "",
+            # what fails after its banner has said so
+            table.cut and not (self.complaint and not table.devices),
+            table.has_processes,
         )
 
     def _whole(self) -> _Table:
@@ -121,7 +136,7 @@ def parse(text: str) -> NpuSmiInfo:
     state = _Reading()
     for line in clean_lines(text):
         if is_separator(line):
-            state.table.pending, state.table.closed = None, True
+            state.table.pending, state.table.closed, state.table.bordered = None, True, True
             continue
         if "|" not in line:
             if _COMPLAINT.search(line):
@@ -133,9 +148,13 @@ def parse(text: str) -> NpuSmiInfo:
             if state.table.begun:
                 state.begin()
             state.table.tool_version = state.table.tool_version or banner.group(1)
+            state.table.headed = True
         elif not _read_header(state, line):
             _read_row(state, split_cells(line))
         state.table.closed = False
+        # a bar alone is a pipe in a prompt
+        if line.lstrip().startswith("|") or line.count("|") > 1:
+            state.table.bordered = False
     return state.end()
 
 
@@ -144,6 +163,7 @@ def _read_header(state: _Reading, line: str) -> bool:
     starts = is_device_header(line) or isinstance(columns, DeviceColumns)
     if starts and state.table.begun:
         state.begin()
+    state.table.headed |= starts or columns is not None
     if columns is None:
         return starts
     state.table.columns, state.table.pending = columns, None

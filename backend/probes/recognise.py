@@ -60,8 +60,11 @@ def read(text: str) -> Document:
 
 
 def known(document: Document) -> bool:
-    """Whether a tool said it. Silence and texts of no known kind are not; a refusal of the tool is."""
+    """Whether a tool said it. Silence, texts of no known kind and a table cut before its first card are not;
+    a refusal of the tool is."""
     if isinstance(document, NpuSmiInfo):
+        if document.cut and not document.devices and not document.processes:
+            return False
         return bool(document.tool_version or document.devices or document.processes)
     return isinstance(document, dict) or any(answer.kind != "unknown" for answer in document)
 

@@ -22,6 +22,7 @@ NPU_SMI = """\
 +===========================+===============+====================================================+
 | NPU     Chip              | Process id    | Process name             | Process memory(MB)      |
 | 3       0                 | 11            | python3                  | 3000                    |
++===========================+===============+====================================================+
 """
 LOG = """\
  iteration 2/9 | consumed samples: 16 | elapsed time per iteration (ms): 9.5 | lm loss: NaN | \
@@ -97,9 +98,46 @@ def test_what_is_no_answer_is_not_done(text: str, tmp_path: Path, capsys: pytest
 
 
 def test_a_table_without_a_card_is_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "saved").write_text("".join(NPU_SMI.splitlines(keepends=True)[:4]))
+    lines = NPU_SMI.splitlines(keepends=True)
+    (tmp_path / "saved").write_text("".join([*lines[:4], *lines[7:8], *lines[9:]]))
     assert main(["parse", "npu-smi", str(tmp_path / "saved")]) == 0
-    assert capsys.readouterr().out == "npu-smi 25.2.0, chips: 0, processes: 0\n"
+    assert capsys.readouterr() == ("npu-smi 25.2.0, chips: 0, processes: 0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("count", "code", "chips", "said"),
+    [
+        (1, 1, 0, "cut short before its first card"),
+        (3, 1, 0, "cut short before its first card"),
+        (4, 1, 0, "cut short before its first card"),
+        (5, 1, 0, "cut short before its first card"),
+        (6, 0, 1, "cut short after NPU 3 chip 0"),
+        (8, 0, 1, "processes may be missing"),
+        (9, 0, 1, "processes may be missing"),
+    ],
+)
+def test_a_table_that_is_cut_says_so(
+    count: int, code: int, chips: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = tmp_path / "saved"
+    saved.write_text("".join(NPU_SMI.splitlines(keepends=True)[:count]))
+    assert main(["parse", "npu-smi", str(saved)]) == code
+    answer = capsys.readouterr()
+    assert said in answer.err
+    assert answer.out.splitlines()[0].endswith(", cut short")
+    assert main(["parse", "npu-smi", str(saved), "--json"]) == code
+    answer = capsys.readouterr()
+    assert said in answer.err
+    document = json.loads(answer.out)
+    assert (document["cut"], len(document["devices"])) == (True, chips)
+
+
+def test_a_cut_at_a_border_may_be_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Old tools print no processes."""
+    saved = tmp_path / "saved"
+    saved.write_text("".join(NPU_SMI.splitlines(keepends=True)[:7]) + "[root@n1 ~]# ls | wc\n")
+    assert main(["parse", "npu-smi", str(saved)]) == 0
+    assert "lists no processes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["log", "npu-smi"])
