@@ -29,7 +29,9 @@ def translated(error: BaseException, label: str, place: str, timeout_s: float, k
         )
     if isinstance(error, socket.gaierror):
         what = _("the host name {place} cannot be resolved").format(place=place)
-        return NodeUnreachableError(_problem(label, what, str(error.strerror or error)))
+        silent = error.errno == socket.EAI_AGAIN
+        why = _("the name service does not answer") if silent else str(error.strerror or error)
+        return NodeUnreachableError(_problem(label, what, why))
     if isinstance(error, ConnectionRefusedError):
         what = _("{place} refuses the connection").format(place=place)
         return NodeUnreachableError(_problem(label, what, _("no SSH server listens there")))

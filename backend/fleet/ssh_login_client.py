@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
+from backend.fleet.name_lookup_client import connected
 from backend.fleet.ssh_errors_client import refused_key, translated
 from backend.inventory import SshOptions
 from backend.problems import NpudeckError
@@ -25,6 +27,7 @@ from backend.problems import NpudeckError
 FAST_CIPHER = "^aes128-gcm@openssh.com"
 KEEPALIVE_S = 5
 KEEPALIVE_COUNT = 3
+_LOOKUP_SHARE = 0.9
 DEFAULT_KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 
 # asyncssh speaks through logging; without a handler Python would print its warnings on stderr
@@ -92,11 +95,11 @@ async def _attempt(target: Target, ssh: SshOptions, via: Via) -> asyncssh.SSHCli
         clients.append(RememberingClient())
         return clients[-1]
 
-    keywords |= {"known_hosts": known, "client_factory": factory, "tunnel": await way(target, options, via)}
+    keywords |= {"known_hosts": known, "client_factory": factory}
     if not options.config.get("Ciphers"):
         keywords["encryption_algs"] = FAST_CIPHER
     try:
-        return await asyncssh.connect(**keywords)
+        return await connect_on(await way(target, ssh, options, via), keywords)
     except asyncssh.HostKeyNotVerifiable as error:
         offered = clients[-1].offered if clients else None
         name = options.host_key_alias or options.host
@@ -108,12 +111,33 @@ async def _attempt(target: Target, ssh: SshOptions, via: Via) -> asyncssh.SSHCli
         ) from error
 
 
-async def way(
-    target: Target, options: asyncssh.SSHClientConnectionOptions, via: Via
-) -> asyncssh.SSHClientConnection | None:
-    """The connection to the jump host, where there is one on the way."""
+Way = asyncssh.SSHClientConnection | socket.socket | None
+
+
+async def way(target: Target, ssh: SshOptions, options: asyncssh.SSHClientConnectionOptions, via: Via) -> Way:
+    """The connection to the jump host, where there is one, else a socket that is connected; None where
+    the SSH config says how, in ways that are left to asyncssh.
+    """
     jump = jump_of(target, options)
-    return await via(jump) if jump else None
+    tunnel = await via(jump) if jump else None
+    bound: Any = options.local_addr
+    special = options.proxy_command or bound or options.canonicalize_hostname
+    if tunnel is not None or special or options.config.has_match_final():
+        return tunnel
+    # a name that takes longer leaves no time for the login
+    limit_s = _LOOKUP_SHARE * ssh.connect_timeout_s
+    return await connected(options.host, options.port, options.family, limit_s)
+
+
+async def connect_on(found: Way, keywords: dict[str, Any]) -> asyncssh.SSHClientConnection:
+    """`asyncssh.connect` on what `way` answers; a socket does not outlive a login that fails."""
+    if not isinstance(found, socket.socket):
+        return await asyncssh.connect(**keywords, tunnel=found)
+    try:
+        return await asyncssh.connect(**keywords, tunnel=None, sock=found)
+    except BaseException:
+        found.close()
+        raise
 
 
 def jump_of(target: Target, options: asyncssh.SSHClientConnectionOptions) -> str:

@@ -12,6 +12,7 @@ from backend.fleet.ssh_login_client import (
     Target,
     Via,
     connect_keywords,
+    connect_on,
     jump_of,
     known_hosts_files,
     patiently,
@@ -74,11 +75,10 @@ async def offered_key(
             # nobody is known, so the key is always shown to `seen`, which refuses it
             "known_hosts": asyncssh.import_known_hosts(""),
             "client_factory": lambda: seen,
-            "tunnel": await way(target, options, via),
             "server_host_key_algs": list(kinds),
         }
         try:
-            connection = await asyncssh.connect(**keywords)
+            connection = await connect_on(await way(target, ssh, options, via), keywords)
             connection.abort()
         except asyncssh.HostKeyNotVerifiable:
             return seen.offered
