@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,21 +25,26 @@ Answer = Captured | NpudeckError
 class _Said:
     """What makes two answers equal, and what is shown of them."""
 
-    heading: str
+    heading: str  # HOST where it names the node's host
     stdout: Output = _NOTHING
     stderr: Output = _NOTHING
     # a greeting may hold the time of day: it makes no difference
     noise: bytes = field(default=b"", compare=False)
-    # it may name the node
+    # they may name the node
     fix: str = field(default="", compare=False)
+    own: str = field(default="", compare=False)
+
+    def words(self, count: int) -> str:
+        """The heading of a block of so many nodes."""
+        return self.own if count == 1 and self.own else self.heading
 
 
-def lines_of(answers: Mapping[str, Answer]) -> Iterator[str]:
-    """For people. Nothing that a node says steers the terminal."""
-    groups = by_equality({name: _said(answer) for name, answer in answers.items()})
+def lines_of(answers: Mapping[str, Answer], hosts: Mapping[str, str]) -> Iterator[str]:
+    """For people. Nothing that a node says steers the terminal. `hosts`: what SSH connects to, by node."""
+    groups = _groups(answers, hosts)
     for names, said in groups:
         count = ngettext("{n} node", "{n} nodes", len(names)).format(n=len(names))
-        yield f"── {folded(names)} ({count}): {visible(said.heading)}"
+        yield f"── {folded(names)} ({count}): {visible(said.words(len(names)))}"
         if said.fix:
             yield visible(_("   fix: {text}").format(text=said.fix))
         yield from _lines(said.stdout, "")
@@ -48,14 +54,15 @@ def lines_of(answers: Mapping[str, Answer]) -> Iterator[str]:
     yield _summary(answers)
 
 
-def to_json(argv: Sequence[str], answers: Mapping[str, Answer]) -> dict[str, Any]:
+def to_json(argv: Sequence[str], answers: Mapping[str, Answer], hosts: Mapping[str, str]) -> dict[str, Any]:
     """`state`: exit, timeout, flood or unreachable. Bytes that are no UTF-8 become U+FFFD."""
-    groups = by_equality({name: _said(answer) for name, answer in answers.items()})
+    groups = _groups(answers, hosts)
     number = {name: index for index, (names, _said_) in enumerate(groups) for name in names}
     return {
         "argv": list(argv),
         "groups": [
-            {"nodes": folded(names), "count": len(names), "answer": said.heading} for names, said in groups
+            {"nodes": folded(names), "count": len(names), "answer": said.words(len(names))}
+            for names, said in groups
         ],
         "nodes": [
             {"node": name, "group": number[name]} | _answer_json(answer) for name, answer in answers.items()
@@ -63,11 +70,17 @@ def to_json(argv: Sequence[str], answers: Mapping[str, Answer]) -> dict[str, Any
     }
 
 
-def _said(answer: Answer) -> _Said:
+def _groups(answers: Mapping[str, Answer], hosts: Mapping[str, str]) -> list[tuple[tuple[str, ...], _Said]]:
+    return by_equality({name: _said(answer, hosts[name]) for name, answer in answers.items()})
+
+
+def _said(answer: Answer, host: str) -> _Said:
     if isinstance(answer, NpudeckError):
         problem = answer.problems[0]
         what = f"{problem.what}: {problem.why}" if problem.why else problem.what
-        return _Said(what, fix=problem.fix)
+        # many that are off are one block
+        alike = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", "HOST", what)
+        return _Said(alike, fix=problem.fix, own=what)
     return _Said(_ended(answer), answer.stdout, answer.stderr, answer.noise)
 
 

@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Sequence
 
 from backend.cli.fleet_run_report import lines_of, to_json
-from backend.cli.job_display import Display, display
+from backend.cli.job_display import display
 from backend.cli.report_output import print_report
+from backend.cli.waiting_nodes import show_waiting
 from backend.fleet.capture_client import Captured, capture
 from backend.fleet.fan_out import as_done
-from backend.fleet.node_sets import folded
 from backend.fleet.ssh_client import SshTransport
 from backend.inventory import Inventory, Node
 from backend.problems import NpudeckError
@@ -23,6 +23,7 @@ async def run_everywhere(arguments: argparse.Namespace, inventory: Inventory, no
     """Run `arguments.argv` on the nodes; see `fleet_run` for the exit code."""
     transport = SshTransport(inventory.ssh)
     answers: dict[str, Captured | NpudeckError] = {}
+    names = [node.name for node in nodes]
 
     async def ask(node: Node) -> Captured:
         return await capture(
@@ -39,11 +40,13 @@ async def run_everywhere(arguments: argparse.Namespace, inventory: Inventory, no
             limit = arguments.timeout + _LOGIN_S
             async for node, answer in as_done(nodes, ask, limit=arguments.at_once, deadline_s=limit):
                 answers[node.name] = answer
-                _show(shown, [node.name for node in nodes if node.name not in answers], len(nodes))
+                show_waiting(shown, names, answers)
     finally:
         await transport.close()
     ordered = {node.name: answers[node.name] for node in nodes}
-    print_report(to_json(arguments.argv, ordered), lines_of(ordered), json=arguments.json)
+    hosts = {node.name: node.host for node in nodes}
+    report = to_json(arguments.argv, ordered, hosts)
+    print_report(report, lines_of(ordered, hosts), json=arguments.json)
     return exit_code(list(ordered.values()))
 
 
@@ -52,11 +55,3 @@ def exit_code(answers: Sequence[Captured | NpudeckError]) -> int:
     if any(isinstance(answer, NpudeckError) or answer.ended != "exit" for answer in answers):
         return 4
     return int(any(isinstance(answer, Captured) and answer.exit_code != 0 for answer in answers))
-
-
-def _show(shown: Display, waiting: list[str], total: int) -> None:
-    done = total - len(waiting)
-    text = _("{done} of {total} nodes").format(done=done, total=total)
-    if waiting:
-        text += _(", waiting for {names}").format(names=folded(waiting[:64]))
-    shown.move(done, total, text[:70])

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from backend.cli import output
 from backend.cli.health_findings import blocks, fleet_findings
@@ -20,9 +20,11 @@ from backend.cli.health_report import (
     to_json,
     to_rows,
 )
+from backend.cli.job_display import display
+from backend.cli.waiting_nodes import show_waiting
 from backend.events import Event, Finding, NodeDetailed, NodeNotReached
 from backend.fleet.connect_client import connect
-from backend.fleet.fan_out import fan_out
+from backend.fleet.fan_out import as_done
 from backend.inventory import Inventory, Node
 from backend.probes.circumstances import Circumstances
 from backend.probes.node_record import NodeRecord
@@ -34,6 +36,8 @@ from backend.translation import _
 # without a job that says from when it counts: outages of a link that are older than a day are history
 _HISTORY_S = 86400.0
 _DEEP_TIMEOUT_S = 120.0
+
+Answer = tuple[Event, NodeDetailed | None]
 
 
 async def rounds(arguments: argparse.Namespace, inventory: Inventory, names: tuple[str, ...]) -> int:
@@ -88,7 +92,7 @@ async def batches(
     records = {node.name: NodeRecord() for node in nodes}
     transport = connect(inventory)
 
-    async def ask(node: Node) -> tuple[Event, NodeDetailed | None]:
+    async def ask(node: Node) -> Answer:
         return await examine(
             transport,
             node,
@@ -104,8 +108,8 @@ async def batches(
     try:
         while True:
             began = time.monotonic()
-            answers = await fan_out(nodes, ask, deadline_s=limit_s)
-            yield tuple(event for name, answer in answers.items() for event in _events(name, answer))
+            answers = await _ask_all(nodes, ask, limit_s, quiet=arguments.watch)
+            yield tuple(event for node in nodes for event in _events(node.name, answers[node.name]))
             if not arguments.watch:
                 return
             await asyncio.sleep(max(0.0, arguments.interval - (time.monotonic() - began)))
@@ -113,9 +117,20 @@ async def batches(
         await transport.close()
 
 
-def _events(
-    name: str, answer: tuple[Event, NodeDetailed | None] | NpudeckError
-) -> tuple[Event | NodeDetailed, ...]:
+async def _ask_all(
+    nodes: Sequence[Node], ask: Callable[[Node], Awaitable[Answer]], limit_s: float, *, quiet: bool
+) -> dict[str, Answer | NpudeckError]:
+    """`quiet`: the page is what is looked at, and its next round comes by itself."""
+    answers: dict[str, Answer | NpudeckError] = {}
+    names = [node.name for node in nodes]
+    with display(quiet=quiet, start=_("asking")) as shown:
+        async for node, answer in as_done(nodes, ask, deadline_s=limit_s):
+            answers[node.name] = answer
+            show_waiting(shown, names, answers)
+    return answers
+
+
+def _events(name: str, answer: Answer | NpudeckError) -> tuple[Event | NodeDetailed, ...]:
     if isinstance(answer, NpudeckError):
         return (NodeNotReached(name, time.time(), reason_of(answer)),)
     seen, detailed = answer
