@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
+from asyncio import FIRST_EXCEPTION
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -22,6 +24,8 @@ from backend.translation import _
 
 Ended = Literal["exit", "timeout", "flood"]
 _GRACE_S = 6.0
+_SILENT_S = 1.0
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ async def capture(
     try:
         async with asyncio.timeout(timeout_s + _GRACE_S):
             await reading.to_the_end()
-            done = await process.wait(check=False)
+            if process.returncode is None:
+                await process.wait(check=False)
     except TimeoutError:
         return reading.captured("timeout", -1, time.monotonic() - began)
     except _FloodError:
@@ -75,12 +80,13 @@ async def capture(
         # the end of stdin is what ends the command there
         process.close()
     took_s = time.monotonic() - began
-    if done.returncode is None:
+    exit_code = process.returncode
+    if exit_code is None:
         raise lost(node.name, _("the link was lost before the command ended"))
     if not reading.begun:
-        raise _no_command(node, reading, done.returncode, container)
-    late = timed_out(done.returncode, took_s, timeout_s)
-    return reading.captured("timeout" if late else "exit", done.returncode, took_s)
+        raise _no_command(node, reading, exit_code, container)
+    late = timed_out(exit_code, took_s, timeout_s)
+    return reading.captured("timeout" if late else "exit", exit_code, took_s)
 
 
 class _FloodError(Exception):
@@ -93,7 +99,9 @@ class _Reading:
     def __init__(
         self, process: asyncssh.SSHClientProcess[bytes], mark: str, keep_bytes: int, most_bytes: int
     ) -> None:
+        self._process = process
         self._streams = (process.stdout, process.stderr)
+        self._silent_since = math.inf
         self._kept = (KeptOutput(keep_bytes), KeptOutput(keep_bytes))
         self._marks = (AfterMark(mark), AfterMark(mark))
         self._most_bytes = most_bytes
@@ -107,16 +115,30 @@ class _Reading:
         return self._marks[0].noise + self._marks[1].noise
 
     async def to_the_end(self) -> None:
-        """Raises `_FloodError`."""
-        readers = [asyncio.ensure_future(self._read(number)) for number in (0, 1)]
+        """Of both streams, or until the command has ended and what it left behind, which has them still, is
+        silent. Raises `_FloodError`.
+        """
+        readers = {asyncio.ensure_future(self._read(number)) for number in (0, 1)}
         try:
-            await asyncio.gather(*readers)
+            waiting = readers
+            while waiting and not self._is_left():
+                done, waiting = await asyncio.wait(waiting, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
+                for reader in done:
+                    reader.result()
         finally:
             for reader in readers:
                 reader.cancel()
 
+    def _is_left(self) -> bool:
+        if self._process.returncode is None:
+            return False
+        # what it printed may arrive after its exit code
+        self._silent_since = min(self._silent_since, time.monotonic())
+        return time.monotonic() - self._silent_since > _SILENT_S
+
     async def _read(self, number: int) -> None:
         while data := await self._streams[number].read(1 << 16):
+            self._silent_since = math.inf
             try:
                 self._kept[number].add(self._marks[number].take(data))
             except ValueError as error:
