@@ -35,19 +35,33 @@ class NameLookups:
         """Of a TCP server. Raises `socket.gaierror`; EAI_AGAIN where the name service does not answer."""
         if _is_address(host):
             return self._lookup(host, port, family, socket.SOCK_STREAM)
-        patience_s = limit_s if self._unanswered < _SILENT else min(limit_s, _SHORT_S)
         try:
-            async with asyncio.timeout(patience_s):
-                found = await asyncio.wrap_future(self._started(host, port, family))
-        except TimeoutError as error:
-            self._unanswered += 1
-            raise socket.gaierror(socket.EAI_AGAIN, "no answer") from error
+            found = await self._answer(self._started(host, port, family), limit_s)
         except socket.gaierror as error:
             # that a name is not known is an answer
             self._unanswered = self._unanswered + 1 if error.errno == socket.EAI_AGAIN else 0
             raise
         self._unanswered = 0
         return found
+
+    async def _answer(self, lookup: Future[list[Address]], limit_s: float) -> list[Address]:
+        under_way = asyncio.wrap_future(lookup)
+        waited_s = 0.0
+        try:
+            # in steps, for a service may be found dead by others meanwhile
+            while not under_way.done() and waited_s < self._patience(limit_s):
+                step_s = min(_SHORT_S, limit_s - waited_s)
+                await asyncio.wait([under_way], timeout=step_s)
+                waited_s += step_s
+            if not under_way.done():
+                raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+            return under_way.result()
+        finally:
+            # its thread may outlive the event loop
+            under_way.cancel()
+
+    def _patience(self, limit_s: float) -> float:
+        return limit_s if self._unanswered < _SILENT else min(limit_s, _SHORT_S)
 
     def _started(self, host: str, port: int, family: int) -> Future[list[Address]]:
         key = (host, port, family)

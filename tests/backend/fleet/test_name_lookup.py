@@ -107,3 +107,15 @@ def test_the_program_ends_while_lookups_hang() -> None:
     began = time.monotonic()
     subprocess.run([sys.executable, "-c", _LEAVE], cwd=ROOT, check=True, timeout=15)
     assert time.monotonic() - began < 10
+
+
+async def test_who_waits_already_learns_that_the_service_is_dead() -> None:
+    service = DeadService()
+    lookups = NameLookups(service)
+    waiting = asyncio.ensure_future(lookups.addresses("x", 22, 0, 30.0))
+    await asyncio.sleep(0)
+    first = [lookups.addresses(f"x{number}", 22, 0, 0.1) for number in range(16)]
+    await asyncio.gather(*first, return_exceptions=True)
+    with pytest.raises(socket.gaierror):
+        await asyncio.wait_for(waiting, 5)
+    service.over.set()
