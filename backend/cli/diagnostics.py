@@ -96,7 +96,9 @@ def guard(action: Callable[[], int], *, json: bool = False) -> int:
     except Exception as error:
         if type(error).__module__ != "sqlite3":
             raise
-        return _fail(_local(str(error), _("the store")), LocalError.exit_code, json=json)
+        full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+        fix = _("free space in the state directory (XDG_STATE_HOME)") if full else ""
+        return _fail(_local(str(error), _("the store"), fix), LocalError.exit_code, json=json)
 
 
 def _fail(problems: Sequence[Problem], code: int, *, json: bool) -> int:
@@ -132,9 +134,9 @@ def _no_text(error: UnicodeEncodeError) -> tuple[Problem, ...]:
     return (Problem("", Severity.ERROR, what, why, _("write it in characters of UTF-8")),)
 
 
-def _local(what: str, where: object) -> tuple[Problem, ...]:
+def _local(what: str, where: object, fix: str = "") -> tuple[Problem, ...]:
     place = f"{where}: " if where else ""
-    return (Problem("", Severity.ERROR, f"{place}{what}", _("this machine refused"), ""),)
+    return (Problem("", Severity.ERROR, f"{place}{what}", _("this machine refused"), fix),)
 
 
 def close_stream(stream: TextIO | None) -> None:

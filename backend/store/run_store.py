@@ -16,6 +16,7 @@ from backend.events import Event, Fact, IterationLogged, RunCreated, StageProgre
 from backend.problems import InputError, LocalError
 from backend.store.event_codec import decode, encode
 from backend.store.migrations import MIGRATIONS
+from backend.store.refused_store_files import cannot_open, remove_empty
 from backend.store.state_directory_files import state_directory
 from backend.translation import _
 
@@ -37,17 +38,16 @@ class RunStore:
     def __init__(self, path: Path | None = None) -> None:
         """Open, and bring the schema up to date. Raises `LocalError`."""
         self.path = path if path is not None else state_directory() / "npudeck.db"
+        new = not self.path.exists()
         try:
             self._db = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._migrate()
         except sqlite3.Error as error:
-            raise LocalError.because(
-                _("cannot open the store {path}").format(path=self.path),
-                str(error),
-                _("move the file away if it is damaged; runs on the nodes are not touched"),
-            ) from error
+            if new:
+                remove_empty(self.path)
+            raise cannot_open(self.path, error) from error
 
     def close(self) -> None:
         self._db.close()
