@@ -24,7 +24,7 @@ from backend.translation import _
 
 Ended = Literal["exit", "timeout", "flood"]
 _GRACE_S = 6.0
-_SILENT_S = 1.0
+_SILENT_S = 2.0  # of a slow link is not the end of what it carries
 _LOOK_S = 0.2
 
 
