@@ -14,7 +14,9 @@ class NotRegularError(OSError):
     """What is there is no file (`/dev/null`, a pipe); other programs live by it, and it stays."""
 
 
-def put_whole(path: str | os.PathLike[str], text: str, *, mode: int | None = None, new: bool = False) -> bool:
+def put_whole(
+    path: str | os.PathLike[str], text: str | bytes, *, mode: int | None = None, new: bool = False
+) -> bool:
     """A reader sees the old text or the new one, as UTF-8. With `new` a file that is there is left: False.
 
     A link stays a link: what it points to is replaced. `mode` None: as the file has it already, else
@@ -25,8 +27,8 @@ def put_whole(path: str | os.PathLike[str], text: str, *, mode: int | None = Non
         raise NotRegularError(f"{os.fspath(path)} is not a regular file")
     handle, temporary = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".tmp", dir=final.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fchmod(file.fileno(), _mode(final) if mode is None else mode)
             os.fsync(file.fileno())

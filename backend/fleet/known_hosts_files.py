@@ -31,17 +31,18 @@ def add_known_hosts(path: str, lines: Iterable[str]) -> int:
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _alone_in(target.parent):
-            before = target.read_text(encoding="utf-8") if target.exists() else ""
+            # a comment may be in any encoding
+            before = target.read_bytes().decode("utf-8", "surrogateescape") if target.exists() else ""
             mode = target.stat().st_mode & 0o777 if target.exists() else 0o600
             there = set(before.splitlines())
             fresh = [line for line in dict.fromkeys(lines) if line not in there]
             if fresh:
                 joint = "" if not before or before.endswith("\n") else "\n"
                 text = before + joint + "".join(f"{line}\n" for line in fresh)
-                write_whole(str(target), text, mode, field="known_hosts")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else _("it is not UTF-8 text")
-        what = _("{path} cannot be written: {error}").format(path=path, error=reason)
+                data = text.encode("utf-8", "surrogateescape")
+                write_whole(str(target), data, mode, field="known_hosts")
+    except OSError as error:
+        what = _("{path} cannot be written: {error}").format(path=path, error=error.strerror)
         raise LocalError.because(what, field="known_hosts") from error
     return len(fresh)
 

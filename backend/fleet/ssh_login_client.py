@@ -183,7 +183,14 @@ def read_known_hosts(files: tuple[str, ...]) -> asyncssh.SSHKnownHosts:
 @lru_cache(maxsize=4)
 def _parsed_known_hosts(files: tuple[tuple[str, tuple[int, ...]], ...]) -> asyncssh.SSHKnownHosts:
     # once for a whole fleet, and again when a file changes: 256 times it would cost as much as the logins
-    return asyncssh.read_known_hosts([name for name, _mark_ in files])
+    known = asyncssh.import_known_hosts("")
+    for name in dict(files):
+        try:
+            # a comment may be in any encoding
+            known.load(Path(name).read_bytes().decode("utf-8", "surrogateescape"))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    return known
 
 
 def _mark(name: str) -> tuple[int, ...] | None:

@@ -9,7 +9,9 @@ from backend.translation import _
 from backend.whole_files import NotRegularError, put_whole
 
 
-def write_whole(path: str, text: str, mode: int | None = None, *, field: str = "", new: bool = False) -> bool:
+def write_whole(
+    path: str, text: str | bytes, mode: int | None = None, *, field: str = "", new: bool = False
+) -> bool:
     """`put_whole`, with folders made. Raises `InputError` where something else than a file is, `LocalError`
     when it cannot be written; `field` is where the problem points.
     """

@@ -15,7 +15,7 @@ from backend.fleet.host_keys_client import HostKeys
 from backend.fleet.known_hosts_files import add_known_hosts
 from backend.fleet.ssh_client import SshTransport
 from backend.inventory import Node, SshOptions
-from backend.problems import LocalError
+from backend.problems import LocalError, NodeError
 
 
 async def look(node: Node, options: SshOptions) -> HostKey:
@@ -126,3 +126,32 @@ def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     with pytest.raises(LocalError, match="cannot be written"):
         add_known_hosts("/proc/nowhere/known_hosts", ["x"])
+
+
+async def test_a_comment_in_another_encoding_is_harmless(
+    host: LoopbackHost, node: Node, tmp_path: Path
+) -> None:
+    known = tmp_path / "known_hosts"
+    comment = b"# L\xfcfter\nother ssh-ed25519 AAAA r\xfcck\x85w\xe4rts\n"
+    known.write_bytes(comment)
+    options = host.options(known_hosts=str(known))
+    looking = HostKeys(options)
+    [key] = await looking.of_nodes([node])
+    await looking.close()
+    assert key.state == "unknown"
+    assert add_known_hosts(key.file, [key.line]) == 1
+    assert known.read_bytes().startswith(comment)
+    transport = SshTransport(options)
+    assert (await transport.run(node, ["true"])).ok
+    await transport.close()
+
+
+async def test_a_line_that_is_none_is_named_with_its_file(
+    host: LoopbackHost, node: Node, tmp_path: Path
+) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_text("broken\n")
+    transport = SshTransport(host.options(known_hosts=str(known)))
+    with pytest.raises(NodeError, match=rf"{known}: .*broken"):
+        await transport.run(node, ["true"])
+    await transport.close()
