@@ -25,11 +25,11 @@ def _list(arguments: argparse.Namespace) -> int:
     from backend.cli.diagnostics import printable
     from backend.cli.output import print_json, print_line, print_table
     from backend.fleet.drain_files import drains_of
-    from backend.store.state_directory_files import state_directory
+    from backend.store.state_directory_files import state_place
 
     inventory = open_fleet(arguments)
     nodes = nodes_of(chosen_names(arguments.nodes, inventory, may_be_none=True), inventory)
-    drains = drains_of(inventory, state_directory())
+    drains = drains_of(inventory, state_place())
     if arguments.json:
         listed = [node_json(node, inventory, drains.get(node.name)) for node in nodes]
         print_json({"fleet": inventory.name, "inventory": inventory.path, "nodes": listed})

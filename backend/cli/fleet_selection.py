@@ -12,9 +12,9 @@ def open_fleet(arguments: argparse.Namespace) -> Inventory:
     """The inventory, with what is drained. Raises `InputError`, `LocalError`."""
     from backend.fleet.drain_files import with_drained
     from backend.fleet.inventory_files import find_inventory, load_inventory
-    from backend.store.state_directory_files import state_directory
+    from backend.store.state_directory_files import state_place
 
-    return with_drained(load_inventory(find_inventory(arguments.inventory)), state_directory())
+    return with_drained(load_inventory(find_inventory(arguments.inventory)), state_place())
 
 
 def chosen_names(

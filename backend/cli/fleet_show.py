@@ -31,7 +31,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from backend.cli.diagnostics import say_problem
     from backend.cli.output import print_json
     from backend.fleet.drain_files import drains_of
-    from backend.store.state_directory_files import state_directory
+    from backend.store.state_directory_files import state_place
 
     inventory = open_fleet(arguments)
     names = chosen_names([arguments.node], inventory)
@@ -43,7 +43,7 @@ def _show(arguments: argparse.Namespace) -> int:
         )
     [node] = nodes_of(names, inventory)
     key, facts, leases, problems = asyncio.run(_ask(inventory, node))
-    said = node_json(node, inventory, drains_of(inventory, state_directory()).get(node.name))
+    said = node_json(node, inventory, drains_of(inventory, state_place()).get(node.name))
     document = said | {
         "host_key": asdict(key),
         "facts": None if facts is None else asdict(facts),

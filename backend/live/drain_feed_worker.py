@@ -8,7 +8,7 @@ from backend.fleet.drain_files import drains_of
 from backend.inventory import Inventory
 from backend.problems import LocalError
 from backend.state.fleet_state import FleetState
-from backend.store.state_directory_files import state_directory
+from backend.store.state_directory_files import state_place
 
 INTERVAL_S = 5.0
 
@@ -39,7 +39,7 @@ class DrainFeed:
     async def look(self) -> None:
         """Read the file now."""
         try:
-            drains = await asyncio.to_thread(drains_of, self._inventory, state_directory())
+            drains = await asyncio.to_thread(drains_of, self._inventory, state_place())
         except LocalError:
             return
         known = {name: said for name, said in drains.items() if name in self._fleet.nodes}

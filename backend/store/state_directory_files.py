@@ -11,9 +11,25 @@ from backend.translation import _
 
 def state_directory() -> Path:
     """The directory, made private on first use. Raises `LocalError` when it cannot be made or written."""
+    return private_directory(state_place())
+
+
+def state_place() -> Path:
+    """Where it is, or would be: for who only reads, and has read all where it is not there.
+
+    Raises `LocalError` for a user without a home.
+    """
     base = os.environ.get("XDG_STATE_HOME") or ""
-    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
-    return private_directory(root / "npudeck")
+    if base.startswith("/"):
+        return Path(base) / "npudeck"
+    try:
+        return Path.home() / ".local" / "state" / "npudeck"
+    except RuntimeError as error:
+        raise LocalError.because(
+            _("there is no home directory to keep the state in"),
+            str(error),
+            _("set XDG_STATE_HOME to a directory that you may write"),
+        ) from error
 
 
 def private_directory(path: Path) -> Path:
