@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.events import Finding, Level
+from backend.live.node_names import named_together
 from backend.state.device_health import Verdict
 from backend.state.fleet_state import NodeView
 from backend.translation import _
@@ -21,7 +22,8 @@ class Concern:
 
     `node` is WHOLE_FLEET for what differs between nodes. `since`: UTC epoch seconds, 0 when it is not known.
     `more`: how many further findings there are on the same NPU. `drained`: an operator knows of the node.
-    `or_before`: it may be older than `since`, which is when somebody first looked.
+    `or_before`: it may be older than `since`, which is when somebody first looked. `others`: further nodes
+    of which the same is true.
     """
 
     level: Level
@@ -35,10 +37,14 @@ class Concern:
     more: int = 0
     drained: bool = False
     or_before: bool = False
+    others: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
-        return f"{self.node} {self.npus}".rstrip() if self.node else _("fleet")
+        if not self.node:
+            return _("fleet")
+        name = named_together((self.node, *self.others)) if self.others else self.node
+        return f"{name} {self.npus}".rstrip()
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,13 +11,16 @@ from backend.cli.finding_places import places
 from backend.cli.own_commands import pasteable
 from backend.cli.visible_text import visible
 from backend.events import DeviceReading, Finding
+from backend.fleet.node_sets import folded
 from backend.probes.judge_fleet import judge_fleet
 from backend.state.finding import carry_since, level_word
 from backend.state.finding import to_json as finding_json
 from backend.state.fleet_state import FleetState, NodeView
+from backend.state.name_in_text import renamed
 from backend.translation import _
 
 _DAY_S = 86400.0
+_NODE = "NODE"  # in place of a name in what is done about it
 
 
 def fleet_findings(fleet: FleetState, at: float, before: Iterable[Finding] = ()) -> tuple[Finding, ...]:
@@ -52,7 +56,8 @@ def blocks(
     """
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for one in all_of(fleet, more):
-        groups.setdefault((level_word(one.level), one.rule, one.what, one.why, one.fix), []).append(one)
+        fix = renamed(one.fix, one.node, _NODE)
+        groups.setdefault((level_word(one.level), one.rule, one.what, one.why, fix), []).append(one)
     return [_block(found, at, first_look) for found in groups.values()]
 
 
@@ -67,7 +72,10 @@ def _block(found: Sequence[Finding], at: float, first_look: tuple[float, float])
     if finding.why:
         lines.append("  " + _("why: {why}").format(why=finding.why))
     if finding.fix:
-        lines.append("  " + _("first: {fix}").format(fix=pasteable(finding.fix)))
+        nodes = list(dict.fromkeys(one.node for one in found))
+        # a command takes all of them at once
+        fix = renamed(finding.fix, finding.node, shlex.quote(folded(nodes))) if nodes[1:] else finding.fix
+        lines.append("  " + _("first: {fix}").format(fix=pasteable(fix)))
     return "\n".join(map(visible, lines))
 
 

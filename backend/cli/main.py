@@ -106,4 +106,7 @@ def main(argv: Sequence[str] | None = None, open_console: OpenConsole | None = N
     if handler is None:
         parser.print_help()
         return 2
-    return diagnostics.guard(lambda: int(handler(arguments)), json=getattr(arguments, "json", False))
+    try:
+        return diagnostics.guard(lambda: int(handler(arguments)), json=getattr(arguments, "json", False))
+    finally:
+        remember_inventory(None)

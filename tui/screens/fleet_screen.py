@@ -14,6 +14,7 @@ from textual.widgets import Static
 from backend.translation import _
 from tui.actions import FLEET, actions_of, bindings_of
 from tui.card_pane import CardPane
+from tui.concern_groups import together
 from tui.concerns import WHOLE_FLEET
 from tui.fleet_board import Measure
 from tui.formats import plural
@@ -122,7 +123,10 @@ class FleetScreen(DeckScreen):
         super().restyle()
 
     def _show_concerns(self) -> None:
-        counts, concerns = self.session.board.counts(), self.session.board.concerns()
+        counts = self.session.board.counts()
+        inventory = self.session.desk.inventory
+        hosts = {node.name: node.host for node in inventory.nodes} if inventory is not None else {}
+        concerns = together(self.session.board.concerns(), hosts)
         quiet = plural(counts.npus, _("Nothing: the one NPU is well."), _("Nothing: all {n} NPUs are well."))
         listed = self.query_one(ConcernList)
         listed.show_concerns(concerns, quiet)

@@ -319,6 +319,17 @@ def test_an_old_trouble_has_its_date() -> None:
     assert "since 1970-01-" in block
 
 
+def test_what_is_done_about_the_same_is_said_of_all_its_nodes() -> None:
+    found = [
+        Finding("x", Level.ALARM, name, 0, 0, "bad", "", f"npudeck fleet drain {name}; mend it", 5.0)
+        for name in ("n01", "n02", "n010")
+    ]
+    [block] = blocks(fleet(names=()), found, 6.0)
+    assert block.splitlines()[-1] == "  first: npudeck fleet drain 'n[01-02,010]'; mend it"
+    [block] = blocks(fleet(names=()), found[:1], 6.0)
+    assert block.splitlines()[-1] == "  first: npudeck fleet drain n01; mend it"
+
+
 def test_the_same_trouble_in_many_places_is_one_block() -> None:
     """A switch that dies takes many links: one block, and the one link that is another one's beside it."""
     down = Finding("link_down", Level.ALARM, "n01", 0, 0, "link DOWN", "cut off", "check", since=9.0)
