@@ -10,6 +10,7 @@ from typing import Any
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
 from backend.cli.fleet_selection import add_nodes, chosen_names, nodes_of, open_fleet
+from backend.fleet.host_key_words import changed_key_fix
 from backend.fleet.host_keys import HostKey
 from backend.inventory import Inventory, Node
 from backend.translation import _, ngettext
@@ -179,13 +180,10 @@ def _changed(key: HostKey) -> Any:
         what = _("the host key of {name} is revoked in {file}").format(name=key.name, file=key.file)
         return Problem(key.label, Severity.ERROR, what)
     why = _("it offers {new}, known is {old}; this is also what somebody in between looks like")
-    fix = _(
-        "find out why; only if the node was reinstalled: ssh-keygen -R '{name}' -f {file}, then trust it anew"
-    )
     return Problem(
         key.label,
         Severity.ERROR,
         _("the host key of {name} has changed; it is not taken").format(name=key.name),
         why.format(new=key.fingerprint, old=", ".join(key.expected)),
-        fix.format(name=key.name, file=key.file),
+        changed_key_fix(key.name, key.file),
     )

@@ -10,6 +10,7 @@ from backend.cli import health_findings
 from backend.cli.own_commands import pasteable
 from backend.cli.visible_text import visible
 from backend.events import DeviceReading, Finding, Level
+from backend.fleet.host_key_words import says_unknown_key
 from backend.fleet.node_sets import folded
 from backend.inventory import Inventory
 from backend.state.device_health import Verdict
@@ -172,11 +173,17 @@ def not_answered_lines(fleet: FleetState) -> list[str]:
 
 def advice(fleet: FleetState) -> str:
     """What to do about nodes that print no table, or ""."""
-    silent = [view.name for view in fleet.nodes.values() if not view.reachable]
-    if not silent:
-        return ""
-    words = _("what keeps them: npudeck check --nodes {nodes}")
-    return pasteable(words.format(nodes=shlex.quote(folded(silent))))
+    silent = [view for view in fleet.nodes.values() if not view.reachable]
+    strangers = [view.name for view in silent if says_unknown_key(view.reason)]
+    others = [view.name for view in silent if view.name not in strangers]
+    lines = []
+    if strangers:
+        words = _("host keys that are not known yet: npudeck fleet trust {nodes}")
+        lines.append(words.format(nodes=shlex.quote(folded(strangers))))
+    if others:
+        words = _("what keeps them: npudeck check --nodes {nodes}")
+        lines.append(words.format(nodes=shlex.quote(folded(others))))
+    return pasteable("\n".join(lines))
 
 
 def _node_json(view: NodeView) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import socket
 
 import asyncssh
 
+from backend.fleet.host_key_words import changed_key_fix, unknown_key
 from backend.problems import HostKeyError, NodeError, NodeUnreachableError, Problem, Severity
 from backend.translation import _
 
@@ -82,15 +83,15 @@ def refused_key(
         why = _("it offers {new}, known is {old}; this is also what somebody in between looks like").format(
             new=fingerprint, old=", ".join(before)
         )
-        fix = _("find out why; only if the node was reinstalled, replace its line in {file} by: {line}")
+        fix = changed_key_fix(name, files[0])
     else:
-        what = _("the host key of {name} is not known").format(name=name)
+        what = unknown_key(name)
         why = _("it offers {new}, which is not in {files}").format(new=fingerprint, files=", ".join(files))
         fix = _(
             "compare the fingerprint with the one shown on the node; then `npudeck fleet trust` writes it, "
             "or add to {file}: {line}"
-        )
-    return HostKeyError(_problem(label, what, why, fix.format(file=files[0], line=line)))
+        ).format(file=files[0], line=line)
+    return HostKeyError(_problem(label, what, why, fix))
 
 
 def _refused_login(error: asyncssh.PermissionDenied, label: str, place: str, keys: str) -> NodeError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import subprocess
 import time
 from collections.abc import AsyncIterator
 
@@ -99,7 +101,14 @@ async def test_changed_host_key_is_refused(host: LoopbackHost, node: Node) -> No
     transport = SshTransport(host.options())
     with pytest.raises(HostKeyError, match="has changed") as caught:
         await transport.run(node, ["true"])
-    assert host.host_key.get_fingerprint() in caught.value.problems[0].why
+    [problem] = caught.value.problems
+    assert host.host_key.get_fingerprint() in problem.why
+    # the key that is to be doubted is not handed out for pasting
+    assert host.host_key.export_public_key("openssh").decode().split()[1] not in problem.sentence()
+    known = host.directory / "ssh" / "known_hosts"
+    command = problem.fix.split(": ", 1)[1].split(", then `npudeck fleet trust`")[0]
+    subprocess.run(shlex.split(command), check=True, capture_output=True)
+    assert known.read_text() == ""
     assert host.commands == []
     await transport.close()
 
