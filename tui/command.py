@@ -9,12 +9,15 @@ import sys
 
 def open_console(arguments: argparse.Namespace) -> int:
     """Open the screens. Textual is imported here and not before: commands stay fast. Raises `UsageError`."""
+    from backend.cli.own_commands import remember_inventory
     from backend.cli.terminal import require_terminal
     from backend.translation import _
 
     require_terminal(
         _("npudeck health, npudeck runs list, npudeck launch need no screen; npudeck --help lists all")
     )
+    # a demo is a fleet of its own, named or not
+    remember_inventory(arguments.inventory)
     from tui.app import run_console
 
     return run_console(arguments.inventory, getattr(arguments, "recipe", None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from backend.cli.own_commands import pasteable
 from backend.events import Finding, Level
 from backend.translation import _
 from tui.concerns import Concern
@@ -43,7 +44,7 @@ def append_trouble(
     """What one must know at once: what, since when, what to do first."""
     append_head(text, finding.level, f"{place}{finding.what}", width, inks)
     append_line(text, _("since"), since(finding.since, now, or_before=or_before), width, inks)
-    append_line(text, _("first"), finding.fix, width, inks, strong=True)
+    append_line(text, _("first"), pasteable(finding.fix), width, inks, strong=True)
 
 
 def append_brief(text: Text, finding: Finding, width: int, inks: Inks, place: str = "") -> None:
@@ -69,7 +70,7 @@ def concern_text(concern: Concern, inks: Inks, width: int) -> Text:
     if known:
         text.append("\n" + hang("", "; ".join(known), width, 2), inks["dim"])
     if concern.fix:
-        words = _("first: {fix}").format(fix=clean(concern.fix))
+        words = _("first: {fix}").format(fix=clean(pasteable(concern.fix)))
         text.append("\n" + hang("", words, width, 2), inks["text"])
     return text
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from backend.cli.own_commands import pasteable
 from backend.state.lease import EVERYTHING, Lease, NodeLeases
 from backend.translation import _
 from tui.finding_words import append_line
@@ -66,7 +67,7 @@ def append_holders(
 def _sentence(one: Lease, node: str, now: float) -> str:
     if one.state == "broken":
         words = _("its lease cannot be read, so nobody gets it; npudeck fleet release {node} --steal")
-        return words.format(node=node)
+        return pasteable(words.format(node=node))
     what = _("all of it") if one.device == EVERYTHING else _("NPU {id}").format(id=one.device)
     began = since(one.since, now)
     who = _("{what} by {actor}").format(what=what, actor=one.actor or "?")

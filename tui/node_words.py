@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from backend.cli.own_commands import pasteable
 from backend.events import DeviceReading, Finding, Level
 from backend.state.fleet_state import NodeView
 from backend.state.run_state import RunView
@@ -50,7 +51,7 @@ class NodeWords:
         command = f"npudeck fleet drain {view.name}"
         if finding.level < Level.ALARM or self._board.drained(view) or command in finding.fix:
             return ""
-        return _("{command} keeps new runs off it").format(command=command)
+        return _("{command} keeps new runs off it").format(command=pasteable(command))
 
     def append_silence(self, text: Text, view: NodeView, now: float, width: int) -> None:
         """That nothing is known of the node, since when, and what to do."""

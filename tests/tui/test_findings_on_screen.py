@@ -12,6 +12,7 @@ from made_fleets import details, device, host, observed
 from screen_text import screen_text, settled
 from waiting import OpenConsole
 
+from backend.cli.own_commands import remember_inventory
 from backend.clock import SteppedClock
 from backend.events import Finding, Level, NodeDetailed, NodeNotReached
 from tui.concerns import findings_of
@@ -171,3 +172,18 @@ async def test_the_same_command_is_not_said_twice(console: OpenConsole) -> None:
         assert screen_text(app).count("npudeck fleet drain demo-1") == 1
     async with console(_one(replace(told, fix="repair it"))) as (app, _pilot):
         assert "npudeck fleet drain demo-1 keeps new runs off it" in screen_text(app)
+
+
+async def test_commands_name_the_inventory_that_was_named(console: OpenConsole) -> None:
+    told = Finding("x", Level.ALARM, "demo-1", 0, 0, "bad", "", "npudeck fleet drain demo-1; repair it", NOW)
+    remember_inventory("/f.toml")
+    try:
+        async with console(_one(told), size=(80, 40)) as (app, pilot):
+            assert "npudeck -i /f.toml fleet drain demo-1; repair it" in screen_text(app)
+            await pilot.press("p")
+            await settled(pilot)
+            assert "first: npudeck -i /f.toml fleet drain demo-1; repair it" in screen_text(app)
+        async with console(_one(replace(told, fix="repair it"))) as (app, _pilot):
+            assert "npudeck -i /f.toml fleet drain demo-1 keeps new runs off it" in screen_text(app)
+    finally:
+        remember_inventory(None)
