@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.cli.own_commands import pasteable
 from backend.cli.visible_text import visible
 from backend.fleet.capture_client import Captured
 from backend.fleet.gather import by_equality
@@ -46,7 +47,7 @@ def lines_of(answers: Mapping[str, Answer], hosts: Mapping[str, str]) -> Iterato
         count = ngettext("{n} node", "{n} nodes", len(names)).format(n=len(names))
         yield f"── {folded(names)} ({count}): {visible(said.words(len(names)))}"
         if said.fix:
-            yield visible(_("   fix: {text}").format(text=said.fix))
+            yield visible(_("   fix: {text}").format(text=pasteable(said.fix)))
         yield from _lines(said.stdout, "")
         yield from _lines(said.stderr, "! ")
         if said.noise:
