@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
 from backend.cli.fleet_selection import add_nodes, chosen_names, nodes_of, open_fleet
@@ -14,6 +14,9 @@ from backend.fleet.host_key_words import changed_key_fix
 from backend.fleet.host_keys import HostKey
 from backend.inventory import Inventory, Node
 from backend.translation import _, ngettext
+
+if TYPE_CHECKING:
+    from backend.fleet.host_keys_client import HostKeys
 
 _GOOD = ("known", "certified", "added")
 
@@ -67,13 +70,21 @@ class _Trusting:
                 if self._take(jumps):
                     continue
                 if all(key.state in _GOOD for key in jumps):
-                    self._take(await looking.of_nodes(nodes))
+                    self._take(await self._looked(looking, nodes))
                 break
             finally:
                 await looking.close()
         self._say_the_rest()
         bad = any(state not in _GOOD for _key, state in self._states.values())
         return 1 if self._declined else 4 if bad else 0
+
+    async def _looked(self, looking: HostKeys, nodes: Sequence[Node]) -> list[HostKey]:
+        from backend.cli.job_display import display
+        from backend.cli.waiting_nodes import show_waiting
+
+        names = [node.name for node in nodes]
+        with display(quiet=False, start=_("asking")) as shown:
+            return await looking.of_nodes(nodes, lambda answered: show_waiting(shown, names, answered))
 
     def to_json(self) -> dict[str, Any]:
         keys = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import asyncssh
 
-from backend.fleet.fan_out import fan_out
+from backend.fleet.fan_out import as_done
 from backend.fleet.host_keys import HostKey, State
 from backend.fleet.ssh_jumps_client import SshJumps, jump_target
 from backend.fleet.ssh_login_client import Target
@@ -49,19 +49,21 @@ class HostKeys:
                     break
         return found
 
-    async def of_nodes(self, nodes: Sequence[Node]) -> list[HostKey]:
-        """Every node's key, in their order."""
+    async def of_nodes(
+        self, nodes: Sequence[Node], told: Callable[[Collection[str]], None] = lambda _names: None
+    ) -> list[HostKey]:
+        """Every node's key, in their order. `told` hears who is done, as often as there is one more."""
 
         async def look(node: Node) -> HostKey:
             return await self._look(_target(node, self._ssh))
 
-        answers = await fan_out(nodes, look, deadline_s=3 * self._ssh.connect_timeout_s)
-        return [
-            HostKey(name, name, "unreachable", reason=answer.problems[0].sentence())
-            if isinstance(answer, NpudeckError)
-            else answer
-            for name, answer in answers.items()
-        ]
+        keys: dict[str, HostKey] = {}
+        async for node, answer in as_done(nodes, look, deadline_s=3 * self._ssh.connect_timeout_s):
+            if isinstance(answer, NpudeckError):
+                answer = HostKey(node.name, node.name, "unreachable", reason=answer.problems[0].sentence())
+            keys[node.name] = answer
+            told(keys)
+        return [keys[node.name] for node in nodes]
 
     async def close(self) -> None:
         await self._jumps.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
@@ -155,3 +156,12 @@ async def test_a_line_that_is_none_is_named_with_its_file(
     with pytest.raises(NodeError, match=rf"{known}: .*broken"):
         await transport.run(node, ["true"])
     await transport.close()
+
+
+async def test_who_is_done_is_told_while_others_are_looked_at(host: LoopbackHost, node: Node) -> None:
+    heard: list[list[str]] = []
+    looking = HostKeys(host.options())
+    await looking.of_nodes([node, replace(node, name="n02")], lambda names: heard.append(sorted(names)))
+    await looking.close()
+    assert [len(names) for names in heard] == [1, 2]
+    assert heard[-1] == ["n01", "n02"]
