@@ -99,8 +99,10 @@ def test_fleet_alone_until_interrupted(tmp_path: Path, number: int) -> None:
 
 
 def test_the_console_gets_the_fleet_and_the_fleet_outlives_it(
-    state_home: DemoLayout, capsys: pytest.CaptureFixture[str]
+    state_home: DemoLayout, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # as in a browser: this console needs no terminal
+    monkeypatch.setenv("TEXTUAL_DRIVER", "elsewhere")
     opened = []
 
     def console(arguments: argparse.Namespace) -> int:
