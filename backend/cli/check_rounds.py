@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from backend.cli.check_repairs import Done, Repairs
 from backend.cli.check_report import exit_code, lines_of, to_json
+from backend.cli.diagnostics import terminal_width
 from backend.cli.job_display import display
-from backend.cli.output import terminal_width
 from backend.cli.report_output import print_report
 from backend.clock import RealClock
 from backend.fleet.ssh_client import SshTransport
@@ -42,7 +43,9 @@ async def rounds(
         await transport.close()
     everything = (*planned, *findings)
     report = to_json(inventory, setting, everything, done, took_s)
-    lines = lines_of(setting, everything, done, took_s, fixing=arguments.fix, width=terminal_width())
+    lines = lines_of(
+        setting, everything, done, took_s, fixing=arguments.fix, width=terminal_width(sys.stdout)
+    )
     print_report(report, lines, json=arguments.json)
     return exit_code(everything)
 

@@ -20,6 +20,7 @@ INTERRUPTED = 130
 # as a shell shows who was ended by a signal
 _SIGNALLED = 128
 UNREAD = _SIGNALLED + signal.SIGPIPE
+_NARROWEST = 20  # cells
 _AROUND = 20  # characters that show which text is meant
 
 # controls but for newline and tab, marks that turn the direction of what follows, halves of characters
@@ -50,14 +51,36 @@ def _code(found: re.Match[str]) -> str:
 
 
 def say(text: str) -> None:
-    """Progress and remarks for people. A closed stderr changes nothing else."""
+    """Progress and remarks for people; a terminal gets them broken between words. A closed stderr changes
+    nothing else."""
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.write(_within(printable(text), terminal_width(sys.stderr)) + "\n")
         sys.stderr.flush()
     except OSError:
         close_stream(sys.stderr)
+
+
+def terminal_width(stream: TextIO | None) -> int | None:
+    """Cells of a line where the stream is a terminal ($COLUMNS comes first); None: no terminal."""
+    if stream is None or not stream.isatty():
+        return None
+    said = os.environ.get("COLUMNS", "")
+    # not shutil's: it asks stdout, which may be a file
+    try:
+        columns = int(said) if said.isdecimal() else os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        return None
+    return max(_NARROWEST, columns) if columns else None
+
+
+def _within(text: str, width: int | None) -> str:
+    if width is None:
+        return text
+    from backend.cli.word_wrap import prose
+
+    return "\n".join(prose(text, width))
 
 
 def say_problem(problem: Problem) -> None:

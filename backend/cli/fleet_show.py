@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -81,12 +82,12 @@ async def _ask(
 
 
 def _print(document: dict[str, Any], facts: NodeFacts | None) -> None:
-    from backend.cli.diagnostics import printable
-    from backend.cli.output import print_line, terminal_width
+    from backend.cli.diagnostics import printable, terminal_width
+    from backend.cli.output import print_line
     from backend.cli.word_wrap import hang
 
     for name, text in _rows(document, facts):
-        for line in hang(f"{name:<18} ", printable(text), terminal_width(), 19):
+        for line in hang(f"{name:<18} ", printable(text), terminal_width(sys.stdout), 19):
             print_line(line)
 
 

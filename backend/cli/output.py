@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from backend.cli.diagnostics import close_stream
+from backend.cli.diagnostics import close_stream, terminal_width
 from backend.cli.json_text import json_text
 
 
@@ -64,18 +63,11 @@ def _give_up() -> None:
     _Reader.gone = sys.stdout
 
 
-def terminal_width() -> int | None:
-    """Cells of a line where stdout is a terminal ($COLUMNS comes first); None where it is none."""
-    if sys.stdout is None or not sys.stdout.isatty():
-        return None
-    return max(20, shutil.get_terminal_size().columns)
-
-
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Never cut: in a terminal within its width, elsewhere a line a row, for `grep` and `awk`."""
     from backend.cli.word_wrap import table_lines
 
-    for line in table_lines(columns, rows, terminal_width()):
+    for line in table_lines(columns, rows, terminal_width(sys.stdout)):
         print_line(line)
 
 
@@ -83,5 +75,5 @@ def print_prose(text: str) -> None:
     """Sentences, which a terminal gets broken between words; elsewhere as they are."""
     from backend.cli.word_wrap import prose
 
-    for line in prose(text, terminal_width()):
+    for line in prose(text, terminal_width(sys.stdout)):
         print_line(line)

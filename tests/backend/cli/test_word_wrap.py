@@ -99,14 +99,20 @@ from backend.cli.output import print_prose, print_table
 print_table(("A", "B"), [("x", "one two three four five")])
 print_prose("one two three four five six seven")
 """
+REMARK = """
+from backend.cli.diagnostics import say
+say("one two three four five six seven")
+"""
 
 
-def in_terminal(columns: int, extra: dict[str, str]) -> list[str]:
-    """What the program prints in a terminal of that many columns."""
+def in_terminal(columns: int, extra: dict[str, str], program: str = PROGRAM) -> list[str]:
+    """What the program prints in a terminal of that many columns; a remark while stdout is a file."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"} | extra
-    subprocess.run([sys.executable, "-c", PROGRAM], stdout=theirs, env=environment, check=True, timeout=60)
+    out, err = (subprocess.DEVNULL, theirs) if program == REMARK else (theirs, None)
+    argv = [sys.executable, "-c", program]
+    subprocess.run(argv, stdout=out, stderr=err, env=environment, check=True, timeout=60)
     os.close(theirs)
     said = b""
     try:
@@ -119,6 +125,10 @@ def in_terminal(columns: int, extra: dict[str, str]) -> list[str]:
 
 
 WRAPPED = ["A  B", "x  one two three four", "   five", "one two three four five", "  six seven"]
+
+
+def test_remarks_fit_the_terminal_that_shows_them() -> None:
+    assert in_terminal(24, {}, REMARK) == WRAPPED[-2:]
 
 
 def test_a_terminal_is_asked_for_its_width() -> None:
