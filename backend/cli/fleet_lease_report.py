@@ -32,9 +32,9 @@ def say_given_back(given: GivenBack) -> None:
                 "{node} may be held still ({why}), taken from {names}: npudeck fleet leases {node} says who "
                 "has it; npudeck fleet release {node} gives it back, but not to them"
             )
-            say(words.format(node=name, why=why, names=printable(names_of(lost))))
+            say(pasteable(words.format(node=name, why=why, names=printable(names_of(lost)))))
         else:
-            say(words.format(node=name, why=why))
+            say(pasteable(words.format(node=name, why=why)))
 
 
 def say_held(names: Sequence[str], name: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from backend.fleet.kept_output import Output
 from backend.fleet.node_sets import folded
 from backend.number_words import size
 from backend.problems import NpudeckError
+from backend.state.name_in_text import renamed
 from backend.translation import _, ngettext
 
 _WIDEST = 2000  # characters of a line; some logs have lines of megabytes
@@ -80,8 +80,7 @@ def _said(answer: Answer, host: str) -> _Said:
         problem = answer.problems[0]
         what = f"{problem.what}: {problem.why}" if problem.why else problem.what
         # many that are off are one block
-        alike = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-]|\.\w)", "HOST", what)
-        return _Said(alike, fix=problem.fix, own=what)
+        return _Said(renamed(what, host, "HOST"), fix=problem.fix, own=what)
     return _Said(_ended(answer), answer.stdout, answer.stderr, answer.noise)
 
 
@@ -96,6 +95,8 @@ def _ended(answer: Captured) -> str:
     text = _("exit code {code}").format(code=answer.exit_code)
     if answer.exit_code == 127:
         text += _(" (no such program; shell syntax needs -- sh -c '…')")
+    if answer.is_open:
+        text += _("; a process that it left behind may print more")
     return text
 
 
@@ -147,6 +148,7 @@ def _answer_json(answer: Answer) -> dict[str, Any]:
         "state": answer.ended,
         "exit_code": answer.exit_code if answer.ended == "exit" else None,
         "took_s": round(answer.took_s, 3),
+        "complete": not answer.is_open,
         "stdout": _stream_json(answer.stdout),
         "stderr": _stream_json(answer.stderr),
         "noise_bytes": len(answer.noise),

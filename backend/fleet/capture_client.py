@@ -33,7 +33,8 @@ class Captured:
     """`exit_code` is 128 + N for signal N; it means nothing unless `ended` is "exit".
 
     "timeout": it was ended because it took too long; "flood": because it printed more than anybody reads.
-    `noise`: what the login shell printed before the command ran.
+    `noise`: what the login shell printed before the command ran. `is_open`: what the command left behind has
+    its output still, and may print more.
     """
 
     ended: Ended
@@ -42,6 +43,7 @@ class Captured:
     stderr: Output
     noise: bytes
     took_s: float
+    is_open: bool = False
 
 
 async def capture(
@@ -102,6 +104,7 @@ class _Reading:
         self._process = process
         self._streams = (process.stdout, process.stderr)
         self._silent_since = math.inf
+        self._is_open = False
         self._kept = (KeptOutput(keep_bytes), KeptOutput(keep_bytes))
         self._marks = (AfterMark(mark), AfterMark(mark))
         self._most_bytes = most_bytes
@@ -125,6 +128,7 @@ class _Reading:
                 done, waiting = await asyncio.wait(waiting, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
                 for reader in done:
                     reader.result()
+            self._is_open = bool(waiting)
         finally:
             for reader in readers:
                 reader.cancel()
@@ -148,7 +152,7 @@ class _Reading:
 
     def captured(self, ended: Ended, exit_code: int, took_s: float) -> Captured:
         stdout, stderr = (kept.output() for kept in self._kept)
-        return Captured(ended, exit_code, stdout, stderr, self.noise, took_s)
+        return Captured(ended, exit_code, stdout, stderr, self.noise, took_s, self._is_open)
 
 
 def _no_command(node: Node, reading: _Reading, exit_code: int, container: Container | None) -> NodeError:

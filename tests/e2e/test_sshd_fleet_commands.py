@@ -330,6 +330,7 @@ def test_what_leaves_its_session_is_not_waited_for(
     try:
         assert (code, answers["nodes"][0]["state"]) == (4 if ended == "timeout" else 0, ended)
         assert answers["nodes"][0]["stdout"]["text"] == ("done\n" if ended == "exit" else "")
+        assert answers["nodes"][0]["complete"] is False
         assert time.monotonic() - began < 40
         assert alive(["sleep", mark])
     finally:
