@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from backend.cli.check_repairs import Done, Repairs
 from backend.cli.check_report import exit_code, lines_of, to_json
-from backend.cli.diagnostics import terminal_width
 from backend.cli.job_display import display
 from backend.cli.report_output import print_report
+from backend.cli.streams import terminal_width
 from backend.clock import RealClock
 from backend.fleet.ssh_client import SshTransport
 from backend.inventory import Inventory

@@ -8,9 +8,9 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import TextIO
 
 from backend.cli.own_commands import pasteable
+from backend.cli.streams import close_stream, terminal_width
 from backend.problems import InputError, LocalError, NpudeckError, Problem, Severity
 from backend.translation import _
 
@@ -20,7 +20,6 @@ INTERRUPTED = 130
 # as a shell shows who was ended by a signal
 _SIGNALLED = 128
 UNREAD = _SIGNALLED + signal.SIGPIPE
-_NARROWEST = 20  # cells
 _AROUND = 20  # characters that show which text is meant
 
 # controls but for newline and tab, marks that turn the direction of what follows, halves of characters
@@ -60,19 +59,6 @@ def say(text: str) -> None:
         sys.stderr.flush()
     except OSError:
         close_stream(sys.stderr)
-
-
-def terminal_width(stream: TextIO | None) -> int | None:
-    """Cells of a line where the stream is a terminal ($COLUMNS comes first); None: no terminal."""
-    if stream is None or not stream.isatty():
-        return None
-    said = os.environ.get("COLUMNS", "")
-    # not shutil's: it asks stdout, which may be a file
-    try:
-        columns = int(said) if said.isdecimal() else os.get_terminal_size(stream.fileno()).columns
-    except OSError:
-        return None
-    return max(_NARROWEST, columns) if columns else None
 
 
 def _within(text: str, width: int | None) -> str:
@@ -160,9 +146,3 @@ def _no_text(error: UnicodeEncodeError) -> tuple[Problem, ...]:
 def _local(what: str, where: object, fix: str = "") -> tuple[Problem, ...]:
     place = f"{where}: " if where else ""
     return (Problem("", Severity.ERROR, f"{place}{what}", _("this machine refused"), fix),)
-
-
-def close_stream(stream: TextIO | None) -> None:
-    """Nothing more can be written there; Python must not try again when it ends."""
-    if stream is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -7,12 +7,9 @@ import re
 
 from backend.cli.arguments import Commands, add_command, add_inventory, add_json
 from backend.cli.flag_types import path
+from backend.cli.fleet_push_words import GOES_ON, KINDS
 from backend.problems import UsageError
 from backend.translation import _
-
-# kind -> folder below the shared directory, and whether a source is a folder that keeps its name
-KINDS = {"data": "training_data", "model": "models", "tokenizer": "tokenizers"}
-GOES_ON = _("the same command again goes on where this one was")
 
 
 def register(commands: Commands) -> None:

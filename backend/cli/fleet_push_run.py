@@ -13,7 +13,7 @@ from typing import Any
 from backend import number_words as words
 from backend.cli.diagnostics import say, say_problem
 from backend.cli.equal_problems import together
-from backend.cli.fleet_push import GOES_ON, KINDS
+from backend.cli.fleet_push_words import GOES_ON, KINDS
 from backend.cli.fleet_selection import chosen_names, nodes_of, open_fleet
 from backend.cli.job_display import Display, display
 from backend.cli.job_pace import Mark, Pace

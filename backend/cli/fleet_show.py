@@ -82,8 +82,9 @@ async def _ask(
 
 
 def _print(document: dict[str, Any], facts: NodeFacts | None) -> None:
-    from backend.cli.diagnostics import printable, terminal_width
+    from backend.cli.diagnostics import printable
     from backend.cli.output import print_line
+    from backend.cli.streams import terminal_width
     from backend.cli.word_wrap import hang
 
     for name, text in _rows(document, facts):

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from backend.cli.diagnostics import close_stream, terminal_width
 from backend.cli.json_text import json_text
+from backend.cli.streams import close_stream, terminal_width
 
 
 class _Reader:

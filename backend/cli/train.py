@@ -7,29 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from backend.cli import flag_types
 from backend.cli.arguments import Commands, add_command
+from backend.cli.train_flags import FIELD_FLAGS
 from backend.translation import _
 
 if TYPE_CHECKING:
     from backend.cli.train_plan import LocalRun
     from backend.cli.train_record import TrainRecord
-
-# the same as --set with the field's name, for what one types most
-FIELD_FLAGS = (
-    ("--model", "model", "NAME"),
-    ("--run-type", "run_type", "KIND"),
-    ("--data", "data_path", "PATH"),
-    ("--data-type", "data_type", "HANDLER"),
-    ("--weights", "hf_weights", "DIR"),
-    ("--tokenizer", "tokenizer_path", "DIR"),
-    ("--tp", "tensor_parallel", "N"),
-    ("--pp", "pipeline_parallel", "N"),
-    ("--micro-batch-size", "micro_batch_size", "N"),
-    ("--global-batch-size", "global_batch_size", "N"),
-    ("--seq-length", "seq_length", "N"),
-    ("--lr", "lr", "X"),
-    ("--iterations", "train_iterations", "N"),
-    ("--save-interval", "save_interval", "N"),
-)
 
 
 def register(commands: Commands) -> None:

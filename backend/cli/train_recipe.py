@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.cli import diagnostics
-from backend.cli.train import FIELD_FLAGS
+from backend.cli.train_flags import FIELD_FLAGS
 from backend.problems import InputError
 from backend.recipes.check import resolve_architecture
 from backend.recipes.choices import PRETRAIN_DATA_TYPES
