@@ -15,7 +15,6 @@ from backend.node.weights.casting import cast
 from backend.node.weights.conversion_job import ConversionJob, read_conversion_job
 from backend.node.weights.families import mapping
 from backend.node.weights.hf_folder import HfFolder
-from backend.node.weights.inspect_hf import PEFT_CONFIG, PEFT_WEIGHTS
 from backend.node.weights.layout import check_division, pad_vocabulary
 from backend.node.weights.lora import DOWN, UP, module_of
 from backend.node.weights.lora_settings import LORA, LoraSettings, agreed_settings, lora_settings
@@ -24,6 +23,7 @@ from backend.node.weights.model import Model
 from backend.node.weights.model_config import read_model
 from backend.node.weights.output_folder import new_folder, storage_error
 from backend.node.weights.peft_adapter import Module, config_of, modules_of, shape_of, target_names
+from backend.node.weights.peft_files import PEFT_CONFIG, PEFT_WEIGHTS
 from backend.node.weights.progress import Outcome, Progress, Tell, print_lines, say_all
 from backend.node.weights.rank_copies import notes_on_halves
 from backend.node.weights.tally import Tally

@@ -13,12 +13,11 @@ from backend.node.weights.hf_folder import CONFIG, INDEXES, SINGLE, HfFolder
 from backend.node.weights.model import Model
 from backend.node.weights.model_config import read_model
 from backend.node.weights.model_files import read_object
+from backend.node.weights.peft_adapter import check_config
+from backend.node.weights.peft_files import PEFT_CONFIG, PEFT_WEIGHTS, open_adapter_file
 from backend.node.weights.rope_notes import rope_notes
 from backend.node.weights.tensor_source import TensorSource
 from backend.node.weights.weights_check import check_hf
-
-PEFT_CONFIG = "adapter_config.json"
-PEFT_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 
 def is_hf(names: List[str]) -> bool:
@@ -151,17 +150,7 @@ def inspect_peft(directory: str) -> Dict[str, Any]:
 
 
 def _check_peft(config: Dict[str, Any], path: str, problems: List[Dict[str, str]]) -> None:
-    from backend.node.weights.peft_adapter import check_config
-
     try:
         check_config(config, path)
     except JobError as error:
         problems.append(problem(error))
-
-
-def open_adapter_file(path: str, field: str) -> TensorSource:
-    """Raises JobError about `field`."""
-    from backend.node.weights.pt_file import PtFile
-    from backend.node.weights.safetensors_file import SafetensorsFile
-
-    return SafetensorsFile(path, field) if path.endswith(".safetensors") else PtFile(path, field)

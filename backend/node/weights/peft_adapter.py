@@ -15,10 +15,10 @@ from backend.node.job_lines import JobError
 from backend.node.weights.aside import no_such_folder
 from backend.node.weights.config_keys import is_scale, shown
 from backend.node.weights.families import mapping
-from backend.node.weights.inspect_hf import PEFT_CONFIG, PEFT_WEIGHTS, open_adapter_file
 from backend.node.weights.lora_settings import LORA
 from backend.node.weights.model import Model
 from backend.node.weights.model_files import read_object
+from backend.node.weights.peft_files import PEFT_CONFIG, PEFT_WEIGHTS, open_adapter_file
 from backend.node.weights.tensor_source import TensorSource
 
 PARTS = tuple(name for name, shape in mapping.LAYER_PARTS.items() if len(shape.shape) == 2)

@@ -10,9 +10,9 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from backend.node.job_lines import JobError
 from backend.node.weights.hf_folder import CONFIG, INDEXES, SINGLE, is_weight_file
-from backend.node.weights.inspect_hf import PEFT_WEIGHTS
 from backend.node.weights.made_manifest import MANIFEST, changed_outputs, read_manifest
 from backend.node.weights.model_files import read_object
+from backend.node.weights.peft_files import PEFT_WEIGHTS
 from backend.node.weights.pt_file import PtFile
 from backend.node.weights.tree_folder import RANK_FILE, RELEASE, TRACKER, is_rank_name
 
