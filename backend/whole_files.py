@@ -7,6 +7,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+from backend.node.durable import sync_directory
+
 USUAL_MODE = 0o644  # as readable as any file that one makes by hand
 
 
@@ -38,7 +40,7 @@ def put_whole(
         else:
             Path(temporary).replace(final)
             temporary = ""
-        _flush(final.parent)
+        sync_directory(str(final.parent))
     except FileExistsError:
         return False
     finally:
@@ -52,12 +54,3 @@ def _mode(final: Path) -> int:
         return stat.S_IMODE(final.stat().st_mode)
     except FileNotFoundError:
         return USUAL_MODE
-
-
-def _flush(folder: Path) -> None:
-    """A rename is kept over a power cut only when its folder was flushed."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 # those that are about a fleet; runs and files are found without its inventory
 _ABOUT_A_FLEET = re.compile(r"(?<![\w./-])npudeck (?=(?:check|containers|fleet(?! init)|health|launch)\b)")
@@ -18,8 +17,14 @@ class _Named:
 
 def remember_inventory(path: str | None) -> None:
     """What `-i` said, once at the start of a command; a relative path means another file elsewhere."""
+    if path is None:
+        _Named.inventory = None
+        return
+    # most commands name no inventory, and --help shall not wait for this
+    from pathlib import Path
+
     try:
-        _Named.inventory = path and str(Path(path).absolute())
+        _Named.inventory = str(Path(path).absolute())
     except OSError:  # the current directory is gone
         _Named.inventory = path
 
