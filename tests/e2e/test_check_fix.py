@@ -8,7 +8,6 @@ import pty
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,7 @@ from machines import WORK, Machines, why_not
 from ready_machines import (
     Check,
     bad,
-    check_of,
     inventory,
-    ready_machines,
 )
 
 from backend.cli.main import main
@@ -26,20 +23,6 @@ from backend.cli.main import main
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
-
-
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    with ready_machines(tmp_path_factory.mktemp("machines")) as machines:
-        yield machines
-
-
-@pytest.fixture
-def check(
-    machines: Machines, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Check:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return check_of(machines, capsys)
 
 
 def test_fix_shows_asks_and_puts_right(machines: Machines, check: Check) -> None:

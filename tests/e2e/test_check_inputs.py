@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,7 @@ from ready_machines import (
     PYTHON,
     Check,
     bad,
-    check_of,
     give_python,
-    ready_machines,
     said,
     states,
 )
@@ -27,20 +24,6 @@ from backend.recipes.fields import Recipe
 from backend.recipes.recipe_files import save_recipe
 
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
-
-
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    with ready_machines(tmp_path_factory.mktemp("machines")) as machines:
-        yield machines
-
-
-@pytest.fixture
-def check(
-    machines: Machines, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Check:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return check_of(machines, capsys)
 
 
 def test_a_python_without_what_the_engine_needs(machines: Machines, check: Check) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,7 @@ from ready_machines import (
     PORT,
     Check,
     bad,
-    check_of,
     inventory,
-    ready_machines,
     said,
     states,
 )
@@ -31,20 +28,6 @@ from backend.recipes.recipe_files import load_recipe
 from backend.runs.run_site_files import plan_for
 
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
-
-
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    with ready_machines(tmp_path_factory.mktemp("machines")) as machines:
-        yield machines
-
-
-@pytest.fixture
-def check(
-    machines: Machines, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Check:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return check_of(machines, capsys)
 
 
 def test_two_machines_are_ready(machines: Machines, check: Check) -> None:

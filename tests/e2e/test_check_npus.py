@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import ascend_950
 import pytest
 from machines import Machines, why_not
 from ready_machines import (
     Check,
     bad,
-    check_of,
-    ready_machines,
     said,
     states,
 )
 
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
-
-
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    with ready_machines(tmp_path_factory.mktemp("machines")) as machines:
-        yield machines
-
-
-@pytest.fixture
-def check(
-    machines: Machines, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Check:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return check_of(machines, capsys)
 
 
 def test_npus_that_are_missing_or_taken(machines: Machines, check: Check) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from machines import Machine, Machines, why_not
@@ -14,9 +13,7 @@ from ready_machines import (
     PORT,
     Check,
     bad,
-    check_of,
     inventory,
-    ready_machines,
     said,
     states,
 )
@@ -26,20 +23,6 @@ from backend.cli.main import main
 NOT_REACHED = "the node was not reached"
 
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")]
-
-
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    with ready_machines(tmp_path_factory.mktemp("machines")) as machines:
-        yield machines
-
-
-@pytest.fixture
-def check(
-    machines: Machines, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Check:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return check_of(machines, capsys)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import pty
 import signal
@@ -49,19 +48,6 @@ def state(fleet: SshdFleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("NPUDECK_INVENTORY", str(fleet.file))
     fleet.trust()
     return tmp_path / "state"
-
-
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Run a command with --json: its exit code and what it printed."""
-
-    def run(*words: str) -> tuple[int, Any]:
-        capsys.readouterr()
-        place = words.index("--") if "--" in words else len(words)
-        code = main([*words[:place], "--json", *words[place:]])
-        return code, json.loads(capsys.readouterr().out)
-
-    return run
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -39,16 +38,6 @@ Ask = Callable[..., tuple[int, Any]]
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshdFleet]:
     with running_fleet(tmp_path, monkeypatch) as fleet:
         yield fleet
-
-
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
-    def run(*words: str) -> tuple[int, Any]:
-        capsys.readouterr()
-        code = main([*words, "--json"])
-        return code, json.loads(capsys.readouterr().out)
-
-    return run
 
 
 def work(fleet: SshdFleet, number: int) -> Path:

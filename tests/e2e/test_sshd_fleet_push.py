@@ -40,16 +40,6 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshdFleet
         yield fleet
 
 
-@pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
-    def run(*words: str) -> tuple[int, Any]:
-        capsys.readouterr()
-        code = main([*words, "--json"])
-        return code, json.loads(capsys.readouterr().out)
-
-    return run
-
-
 def work(fleet: SshdFleet, number: int) -> Path:
     return fleet.hosts[number].folder / "work"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -38,20 +37,14 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshdFleet
 
 
 @pytest.fixture
-def ask(fleet: SshdFleet, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(fleet: SshdFleet, ask: Ask) -> Ask:
     """Bob's run holds the NPUs 2 and 3 of every node."""
-
-    def run(*words: str) -> tuple[int, Any]:
-        capsys.readouterr()
-        code = main([*words, "--json"])
-        return code, json.loads(capsys.readouterr().out)
-
-    assert run("fleet", "hold", "all", "--npus", "2-3")[0] == 0
+    assert ask("fleet", "hold", "all", "--npus", "2-3")[0] == 0
     for host in fleet.hosts:
         for lease in (host.folder / "work" / ".npudeck" / "leases").iterdir():
             lines = lease.read_text().splitlines()
             lease.write_text("\n".join([BOB, "bob@gate", *lines[2:]]) + "\n")
-    return run
+    return ask
 
 
 def held(ask: Ask) -> list[dict[str | None, str]]:
